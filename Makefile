@@ -1,0 +1,115 @@
+# Everything below needs make and Python 3.11 or newer, nothing else. `make help` lists the targets.
+# Other Python: make PYTHON=python3.13 …   One test: make test ARGS="-k bounce -x"
+
+PYTHON ?= python3
+ARGS ?=
+
+# The Airflow that `make test`, `make demo` and `make airflow` run on, and the older ones of `make test-compat`.
+AIRFLOW := 3.3
+COMPAT := 3.1 3.2
+# What `make constraints` resolves; the exact pins of all the others are in constraints/.
+RELEASES := 3.3.2 3.2.2 3.1.8
+
+VENV := .venv
+BIN := $(VENV)/bin
+UV := $(BIN)/uv
+
+# Airflow starts some ten processes: without bytecode each one compiles its thousand modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+# An activated environment or a foreign PYTHONPATH must not leak in.
+unexport VIRTUAL_ENV
+unexport PYTHONPATH
+export UV_NO_PROGRESS := 1
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+.PHONY: help
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+# ---------------------------------------------------------------------------------------------- environments
+
+.PHONY: venv
+venv: $(VENV)/.stamp ## .venv with Airflow, the package (editable) and all tools
+
+$(VENV)/.stamp: pyproject.toml constraints/airflow-$(AIRFLOW).txt
+	@$(PYTHON) dev/check_python.py
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
+	    --constraint constraints/airflow-$(AIRFLOW).txt uv
+	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python \
+	    --constraint constraints/airflow-$(AIRFLOW).txt --editable '.[dev]'
+	@touch $@
+
+.venv-%/.stamp: pyproject.toml constraints/airflow-%.txt | $(VENV)/.stamp
+	@test -x .venv-$*/bin/python || $(UV) venv --quiet --python $(BIN)/python .venv-$*
+	$(UV) pip install --quiet --compile-bytecode --python .venv-$*/bin/python \
+	    --constraint constraints/airflow-$*.txt --editable '.[test]'
+	@touch $@
+
+# ---------------------------------------------------------------------------------------------------- checks
+
+.PHONY: test
+test: $(VENV)/.stamp ## the whole suite, end-to-end tests on a real Airflow included
+	$(BIN)/python -m pytest $(ARGS)
+
+.PHONY: test-compat
+test-compat: $(COMPAT:%=test-compat-%) ## everything but the end-to-end tests, on the older Airflow releases
+
+.PHONY: $(COMPAT:%=test-compat-%)
+$(COMPAT:%=test-compat-%): test-compat-%: .venv-%/.stamp
+	.venv-$*/bin/python -m pytest -m "not e2e" $(ARGS)
+
+.PHONY: lint
+lint: $(VENV)/.stamp ## ruff, import contracts, forbidden text
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports --no-cache --no-logo
+	$(BIN)/python dev/check_text.py
+
+.PHONY: format
+format: $(VENV)/.stamp ## let ruff mend what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+.PHONY: types
+types: $(VENV)/.stamp ## mypy --strict
+	$(BIN)/mypy
+
+.PHONY: bench
+bench: $(VENV)/.stamp ## the benchmarks
+	@if compgen -G 'tests/benchmarks/*.py' > /dev/null; then \
+	    $(BIN)/python -m pytest tests/benchmarks --override-ini timeout=1800 -s $(ARGS); \
+	else \
+	    echo 'There are no benchmarks yet: nothing was measured.'; \
+	fi
+
+# --------------------------------------------------------------------------------------------- a real Airflow
+
+.PHONY: demo
+demo: $(VENV)/.stamp ## sandbox and Airflow, the example DAG from sending to bounces in SQLite, a summary
+	$(BIN)/python -m dev.demo
+
+.PHONY: airflow
+airflow: $(VENV)/.stamp ## sandbox and Airflow with the example DAGs, until Ctrl-C
+	@exec $(BIN)/python -m dev.demo --serve
+
+# --------------------------------------------------------------------------------------------------- releases
+
+.PHONY: build
+build: $(VENV)/.stamp ## wheel and sdist in dist/
+	rm -rf dist
+	$(UV) build --quiet --no-build-isolation --python $(BIN)/python --out-dir dist
+	@ls -l dist/*.whl dist/*.tar.gz
+
+.PHONY: constraints
+constraints: $(VENV)/.stamp ## resolve constraints/ anew
+	$(BIN)/python dev/make_constraints.py $(RELEASES)
+
+.PHONY: clean
+clean: ## remove everything that the targets above made
+	rm -rf .venv .venv-* .airflow .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

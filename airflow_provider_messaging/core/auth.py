@@ -1,0 +1,117 @@
+"""Bearer tokens: fetched once, shared, renewed before they expire and once after a refusal."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, field
+
+from airflow_provider_messaging.core.flow import Flow, Sleep, with_headers
+from airflow_provider_messaging.core.http import Request, Response
+
+_POLL_SECONDS = 0.05
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Token:
+    """A token and the time (epoch seconds) from which on it is no longer used."""
+
+    value: str = field(repr=False)
+    expires_at: float
+    scope: str = ""
+
+
+class TokenCache:
+    """Tokens by key, for all hooks, threads and event loops of a process.
+
+    Nothing waits in here: whoever finds neither a token nor the right to fetch one sleeps in its own flow. A lock
+    held over a fetch would block an event loop against itself.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tokens: dict[Hashable, Token] = {}
+        self._fetching: set[Hashable] = set()
+
+    def get(self, key: Hashable) -> Token | None:
+        """Return the token of `key` while it can be used."""
+        with self._lock:
+            token = self._tokens.get(key)
+            return token if token is not None and token.expires_at > self._clock() else None
+
+    def put(self, key: Hashable, token: Token) -> None:
+        with self._lock:
+            self._tokens[key] = token
+
+    def drop(self, key: Hashable, value: str) -> None:
+        """Forget the token, unless another has taken its place already."""
+        with self._lock:
+            token = self._tokens.get(key)
+            if token is not None and token.value == value:
+                del self._tokens[key]
+
+    def claim(self, key: Hashable) -> bool:
+        """Take the right to fetch the token of `key`; False while someone else has it."""
+        with self._lock:
+            if key in self._fetching:
+                return False
+            self._fetching.add(key)
+            return True
+
+    def release(self, key: Hashable) -> None:
+        with self._lock:
+            self._fetching.discard(key)
+
+    def reset(self) -> None:
+        """Forget everything, and a lock or a claim that only the parent of a forked process could release."""
+        self._lock = threading.Lock()
+        self._tokens = {}
+        self._fetching = set()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BearerAuth:
+    """``Authorization: Bearer …`` from a shared cache.
+
+    :param key: identifies the credentials; must not hold them in the clear.
+    :param fetch: the flow that gets a new token.
+    """
+
+    cache: TokenCache
+    key: Hashable
+    fetch: Callable[[], Flow[Token]]
+
+    def token(self) -> Flow[Token]:
+        """Return a token that can be used: the cached one, or a new one that only one flow fetches."""
+        while True:
+            token = self.cache.get(self.key)
+            if token is not None:
+                return token
+            if self.cache.claim(self.key):
+                try:
+                    token = yield from self.fetch()
+                    self.cache.put(self.key, token)
+                    return token
+                finally:
+                    self.cache.release(self.key)
+            yield Sleep(_POLL_SECONDS, why="another call fetches the token")
+
+    def authorize(self, request: Request) -> Flow[Request]:
+        token = yield from self.token()
+        return with_headers(request, Authorization=f"Bearer {token.value}")
+
+    def renew(self, request: Request, response: Response) -> bool:
+        if response.status != 401:
+            return False
+        self.cache.drop(self.key, request.headers["Authorization"].removeprefix("Bearer "))
+        return True
+
+
+TOKENS = TokenCache()
+"""The tokens of this process."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=TOKENS.reset)

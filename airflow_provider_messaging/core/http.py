@@ -1,0 +1,116 @@
+"""Requests, responses and failures as frozen values. Nothing here opens a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any
+
+import msgspec
+
+MEBIBYTE = 1024 * 1024
+
+
+class Headers(Mapping[str, str]):
+    """Header names without regard to case; the last value of a name wins."""
+
+    __slots__ = ("_values",)
+
+    def __init__(self, values: Mapping[str, str] | None = None) -> None:
+        self._values = {name.lower(): value for name, value in (values or {}).items()}
+
+    def __getitem__(self, name: str) -> str:
+        return self._values[name.lower()]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __repr__(self) -> str:
+        return f"Headers({sorted(self._values)})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """One HTTP request. Its repr names the operation only: URLs, headers and bodies may hold secrets."""
+
+    method: str
+    url: str
+    operation: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes | None = None
+    read_timeout: float | None = None
+    """Seconds to wait for the answer; None takes the connection's."""
+    max_response_bytes: int = 64 * MEBIBYTE
+    """A longer answer is a `Failure` of kind `TOO_LARGE`."""
+
+    def __repr__(self) -> str:
+        return f"<Request {self.method} {self.operation}>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Response:
+    """One complete HTTP answer."""
+
+    status: int
+    headers: Headers = field(default_factory=Headers)
+    body: bytes = b""
+
+    @property
+    def ok(self) -> bool:
+        return 200 <= self.status < 300
+
+    def json(self) -> Any:
+        """Return the decoded body.
+
+        :raises ValueError: if the body is not JSON.
+        """
+        return msgspec.json.decode(self.body)
+
+    def __repr__(self) -> str:
+        return f"<Response {self.status}, {len(self.body)} bytes>"
+
+
+class FailureKind(Enum):
+    """Why there is no complete answer. `surely_not_taken` is the line between a safe repeat and an ambiguous one."""
+
+    DNS = "the host name could not be resolved"
+    REFUSED = "the connection was refused"
+    CONNECT_TIMEOUT = "no connection within the connect timeout"
+    TLS = "the TLS handshake failed"
+    PROXY = "the proxy could not be used"
+    READ_TIMEOUT = "no answer within the read timeout"
+    RESET = "the connection was lost before the answer came"
+    BODY = "the answer broke off in the middle"
+    TOO_LARGE = "the answer is larger than allowed"
+    OTHER = "the request failed"
+
+    @property
+    def surely_not_taken(self) -> bool:
+        """True when no byte of the request can have reached the vendor's application."""
+        return self in _BEFORE_SENDING
+
+
+_BEFORE_SENDING = frozenset(
+    {FailureKind.DNS, FailureKind.REFUSED, FailureKind.CONNECT_TIMEOUT, FailureKind.TLS, FailureKind.PROXY}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A request without a complete answer."""
+
+    kind: FailureKind
+    detail: str = ""
+    """The innermost error, free of URLs."""
+    status: int | None = None
+    """The status, where the head of the answer had arrived (`BODY`, `TOO_LARGE`)."""
+
+    def __str__(self) -> str:
+        return f"{self.kind.value} ({self.detail})" if self.detail else self.kind.value
+
+
+Reply = Response | Failure

@@ -1,0 +1,82 @@
+"""A message between a row of the input and a vendor's verdict. Values only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+
+from airflow_provider_messaging.core.errors import FieldError, MessagingError, RowError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """A valid message, encoded once as the element of the request that will carry it."""
+
+    row: int
+    """0-based position in the input."""
+    reference: str
+    recipient: str
+    data: bytes
+    profile: str | None = None
+    tags: tuple[str, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"<Message row {self.row}, {len(self.data)} bytes>"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reject:
+    """A row that breaks the rules, with all of them."""
+
+    row: int
+    errors: tuple[FieldError, ...]
+    reference: str | None = None
+
+    def as_row_error(self) -> RowError:
+        return RowError(row=self.row, errors=self.errors)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """The vendor took every message of the request."""
+
+
+@dataclass(frozen=True, slots=True)
+class RowsRejected:
+    """The vendor took nothing and says which positions of the request are at fault."""
+
+    errors: Mapping[int, tuple[FieldError, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestRejected:
+    """The vendor took nothing and does not say which messages are at fault."""
+
+    error: FieldError
+
+
+@dataclass(frozen=True, slots=True)
+class Ambiguous:
+    """The vendor may or may not have taken the messages."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """The vendor took nothing, for a reason that is not the messages': going on makes no sense now."""
+
+    error: MessagingError = field(repr=False)
+
+
+Verdict = Accepted | RowsRejected | RequestRejected | Ambiguous | NotTaken
+"""What the vendor's reply says about the messages of one request."""
+
+
+class Sighting(Enum):
+    """What a look-up says about one reference."""
+
+    SEEN = "the vendor accepted it"
+    NOT_SEEN = "the vendor's tracking works and does not know it"
+    NOT_FOUND = "404: the vendor does not know it, or the look-up's path is wrong"

@@ -1,0 +1,1 @@
+"""Sending without duplicates and without losses. Knows no vendor by name and no Airflow."""

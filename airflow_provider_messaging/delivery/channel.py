@@ -1,0 +1,39 @@
+"""What the delivery engine needs of a vendor."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from airflow_provider_messaging.core.batching import BatchLimits
+from airflow_provider_messaging.core.flow import Flow
+from airflow_provider_messaging.core.messages import Message, Reject, Sighting, Verdict
+
+
+class Channel(Protocol):
+    """One bulk send of one vendor."""
+
+    @property
+    def operation(self) -> str:
+        """The operation of the requests that send, as `Request.operation` names it."""
+        ...
+
+    @property
+    def limits(self) -> BatchLimits:
+        """What one request may hold."""
+        ...
+
+    def prepare(
+        self, rows: Sequence[tuple[int, object]], *, reference_of: Callable[[int], str], now: datetime
+    ) -> list[Message | Reject]:
+        """Judge and encode rows, in their order. The same rows with the same `now` give the same result."""
+        ...
+
+    def send(self, messages: Sequence[Message]) -> Flow[Verdict]:
+        """Send one request of messages."""
+        ...
+
+    def look_up(self, reference: str, *, since: datetime) -> Flow[Sighting]:
+        """Ask whether the vendor accepted `reference` at or after `since`."""
+        ...

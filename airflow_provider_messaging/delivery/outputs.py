@@ -1,0 +1,138 @@
+"""Manifest and rejects: NDJSON written to a local file as outcomes come in, published as a whole."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import tempfile
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import IO, Any, Literal
+
+import msgspec
+
+from airflow_provider_messaging.core.errors import FieldError
+from airflow_provider_messaging.core.messages import Message, Reject
+from airflow_provider_messaging.delivery.source import REJECTED_KEY, BadLine
+
+Outcome = Literal["accepted", "rejected", "ambiguous"]
+Publish = Callable[[str], None]
+"""Puts the local file of that name in its place, all or nothing."""
+
+_ENCODER = msgspec.json.Encoder()
+
+
+class LineFile:
+    """A local NDJSON file, gzipped on request, that `publish` hands over when it is closed."""
+
+    def __init__(self, publish: Publish, *, compressed: bool) -> None:
+        self._publish = publish
+        descriptor, self._name = tempfile.mkstemp(prefix="messaging-", suffix=".ndjson")
+        raw = os.fdopen(descriptor, "wb")
+        self._raw = raw
+        self._stream: IO[bytes] = (
+            gzip.GzipFile(fileobj=raw, mode="wb", compresslevel=5, mtime=0) if compressed else raw  # type: ignore[assignment]
+        )
+        self.lines = 0
+
+    def write(self, value: Mapping[str, Any]) -> None:
+        self.write_line(_ENCODER.encode(value))
+
+    def write_line(self, line: bytes) -> None:
+        """Write one JSON value that is encoded already."""
+        self._stream.write(line + b"\n")
+        self.lines += 1
+
+    def finish(self, *, publish: bool = True) -> None:
+        """Close the file, publish it, remove the local one."""
+        try:
+            if self._stream is not self._raw:
+                self._stream.close()
+            self._raw.close()
+            if publish:
+                self._publish(self._name)
+        finally:
+            if os.path.exists(self._name):
+                os.unlink(self._name)
+
+
+class Outputs:
+    """The files of one try. A context manager: they are published at its end, whether it succeeds or not."""
+
+    def __init__(
+        self,
+        *,
+        manifest: LineFile | None,
+        rejects: LineFile | None,
+        origin: Mapping[str, Any],
+        sample_size: int = 20,
+    ) -> None:
+        self._manifest = manifest
+        self._rejects = rejects
+        self._origin = dict(origin)
+        self._sample_size = sample_size
+        self.sample: list[Reject] = []
+        """The first rejects, for the log and the error."""
+
+    def __enter__(self) -> Outputs:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        try:
+            if self._manifest is not None:
+                self._manifest.finish()
+        finally:
+            if self._rejects is not None:
+                self._rejects.finish()
+
+    def reject(self, reject: Reject, raw: Any) -> None:
+        """Keep a row that is not accepted, as it was given, with its errors."""
+        if len(self.sample) < self._sample_size:
+            self.sample.append(reject)
+        if self._rejects is None:
+            return
+        line = dict(raw) if isinstance(raw, dict) else {"_raw": raw.text if isinstance(raw, BadLine) else raw}
+        line[REJECTED_KEY] = {"row": reject.row, "errors": [error.as_dict() for error in reject.errors]}
+        self._rejects.write(line)
+
+    def settle(self, message: Message, outcome: Outcome, at: datetime | None = None) -> None:
+        """Write the manifest line of a valid message."""
+        if self._manifest is None:
+            return
+        self._manifest.write(
+            {
+                "reference": message.reference,
+                "recipient": message.recipient,
+                "profile": message.profile,
+                "tags": message.tags,
+                **self._origin,
+                "row": message.row,
+                "outcome": outcome,
+                "at": (at or datetime.now(UTC)).isoformat(timespec="milliseconds"),
+            }
+        )
+
+
+def copy_to(target: str) -> Publish:
+    """Publish to a local path: written beside it, then moved over it."""
+
+    def publish(name: str) -> None:
+        os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
+        part = f"{target}.part-{os.getpid()}"
+        try:
+            shutil.copyfile(name, part)
+            os.replace(part, target)
+        finally:
+            if os.path.exists(part):
+                os.unlink(part)
+
+    return publish
+
+
+def reject_of(message: Message, errors: tuple[FieldError, ...]) -> Reject:
+    """Return the reject of a valid message that the vendor refused."""
+    return Reject(row=message.row, errors=errors, reference=message.reference)

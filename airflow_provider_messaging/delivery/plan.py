@@ -1,0 +1,137 @@
+"""From rows to numbered batches. The same rows give the same batches, at every try."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from airflow_provider_messaging.core.batching import pack
+from airflow_provider_messaging.core.errors import FieldError
+from airflow_provider_messaging.core.messages import Message, Reject
+from airflow_provider_messaging.delivery.channel import Channel
+from airflow_provider_messaging.delivery.references import ReferenceSet
+from airflow_provider_messaging.delivery.source import BadLine, chunks
+
+_CHUNK = 100
+START_DIGEST = b""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One planned request. A message's ordinal is its position among all valid messages."""
+
+    number: int
+    first_ordinal: int
+    messages: Sequence[Message]
+    raw: dict[int, Any] = field(repr=False)
+    """The rows as they were given, by row number: what a rejects line shows."""
+    digest: bytes
+    """Digest of this batch and all before it."""
+
+    @property
+    def size(self) -> int:
+        """Bytes of the encoded messages."""
+        return sum(len(message.data) for message in self.messages)
+
+    def ordinals(self) -> dict[str, int]:
+        """Return each message's ordinal by its reference."""
+        return {message.reference: self.first_ordinal + at for at, message in enumerate(self.messages)}
+
+
+@dataclass(frozen=True, slots=True)
+class RejectedRow:
+    """A reject and the row as it was given."""
+
+    reject: Reject
+    raw: Any
+
+
+@dataclass(slots=True, kw_only=True)
+class Plan:
+    """Judges, encodes and packs rows as they are asked for; holds no more than one chunk and one batch.
+
+    :param on_reject: called for each row that is not sent, before the batch that follows it is yielded.
+    :param now: the time against which rules such as "at most 24 hours ahead" are judged; the same at every try.
+    """
+
+    rows: Iterable[Any]
+    channel: Channel
+    reference_of: Callable[[int], str]
+    now: datetime
+    on_reject: Callable[[RejectedRow], None]
+    rows_read: int = field(default=0, init=False)
+
+    def batches(self) -> Iterator[Batch]:
+        raw: dict[int, Any] = {}
+        digest, ordinal = START_DIGEST, 0
+        for number, messages in enumerate(pack(self._valid(raw), self.channel.limits)):
+            chain = hashlib.blake2b(digest, digest_size=16)
+            for message in messages:
+                chain.update(message.data)
+            digest = chain.digest()
+            yield Batch(
+                number=number,
+                first_ordinal=ordinal,
+                messages=messages,
+                raw={message.row: raw.pop(message.row) for message in messages},
+                digest=digest,
+            )
+            ordinal += len(messages)
+
+    def _valid(self, raw: dict[int, Any]) -> Iterator[Message]:
+        seen = ReferenceSet()
+        for chunk in chunks(self.rows, _CHUNK):
+            values = dict(chunk)
+            self.rows_read += len(chunk)
+            readable = [(row, value) for row, value in chunk if not isinstance(value, BadLine)]
+            if len(readable) < len(chunk):
+                self._reject_bad_lines(chunk)
+            for result in self.channel.prepare(readable, reference_of=self.reference_of, now=self.now):
+                if isinstance(result, Reject):
+                    self.on_reject(RejectedRow(result, values[result.row]))
+                elif not seen.add(result.reference):
+                    self.on_reject(RejectedRow(_duplicate(result), values[result.row]))
+                else:
+                    raw[result.row] = values[result.row]
+                    yield result
+
+    def _reject_bad_lines(self, chunk: list[tuple[int, Any]]) -> None:
+        for row, value in chunk:
+            if isinstance(value, BadLine):
+                error = FieldError(field="", code="INVALID_JSON", message=f"the line is not JSON: {value.reason}")
+                self.on_reject(RejectedRow(Reject(row=row, errors=(error,)), value))
+
+
+@dataclass(slots=True)
+class Group:
+    """Batches that are recorded together, and the rejects that stand between them."""
+
+    batches: list[Batch] = field(default_factory=list)
+    rejects: list[RejectedRow] = field(default_factory=list)
+
+
+def groups(make_plan: Callable[[Callable[[RejectedRow], None]], Plan], *, size: int, max_bytes: int) -> Iterator[Group]:
+    """Plan in groups of at most `size` batches and about `max_bytes`, the last with the rejects after it."""
+    group = Group()
+    plan = make_plan(lambda rejected: group.rejects.append(rejected))
+    held = 0
+    for batch in plan.batches():
+        group.batches.append(batch)
+        held += batch.size
+        if len(group.batches) >= size or held >= max_bytes:
+            full, group, held = group, Group(), 0
+            yield full
+    if group.batches or group.rejects:
+        yield group
+
+
+def _duplicate(message: Message) -> Reject:
+    error = FieldError(
+        field="reference",
+        code="REFERENCE_DUPLICATE_DETECTED",
+        message="an earlier row of this input has the same reference",
+    )
+    return Reject(row=message.row, errors=(error,), reference=message.reference)

@@ -1,0 +1,78 @@
+"""Files on object storage: read as a stream, written as a whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import IO, TYPE_CHECKING, Any, cast
+
+from airflow_provider_messaging.core.errors import ConfigurationError
+from airflow_provider_messaging.delivery.outputs import LineFile, Publish, copy_to
+from airflow_provider_messaging.delivery.source import read_lines
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+_GZIP_SUFFIXES = (".gz", ".gzip")
+_LOCAL = frozenset({"", "file", "local"})
+
+
+def storage_path(path: str, setting: str) -> ObjectStoragePath:
+    """Return the path, local or on any object storage that Airflow knows.
+
+    :raises ConfigurationError: if there is no file system for its scheme.
+    """
+    from airflow.providers.common.compat.sdk import ObjectStoragePath
+
+    try:
+        return ObjectStoragePath(path)
+    except (ValueError, ImportError) as error:
+        raise ConfigurationError(f"{path!r} can't be used ({error})", setting=setting) from None
+
+
+def is_compressed(path: str) -> bool:
+    return path.endswith(_GZIP_SUFFIXES)
+
+
+@contextmanager
+def open_binary(path: str, setting: str) -> Iterator[IO[bytes]]:
+    """Open a file for reading, unpacked if its name ends in ``.gz``.
+
+    :raises ConfigurationError: if it does not exist.
+    """
+    try:
+        raw = cast("IO[bytes]", storage_path(path, setting).open("rb"))
+    except FileNotFoundError:
+        raise ConfigurationError(f"there is no file {path!r}", setting=setting) from None
+    with raw:
+        if is_compressed(path):
+            with gzip.GzipFile(fileobj=raw) as unpacked:
+                yield cast("IO[bytes]", unpacked)
+        else:
+            yield raw
+
+
+def lines_of(path: str, setting: str) -> Callable[[], Iterator[Any]]:
+    """Return a function that reads the NDJSON file from its start, row by row."""
+
+    def rows() -> Iterator[Any]:
+        with open_binary(path, setting) as stream:
+            yield from read_lines(stream)
+
+    return rows
+
+
+def publisher(path: str, setting: str) -> Publish:
+    """Return what puts a local file in the place of `path`, all or nothing."""
+    target = storage_path(path, setting)
+    if target.protocol in _LOCAL:
+        return copy_to(target.path)
+    return lambda name: target.fs.put_file(name, target.path)
+
+
+def line_file(path: str | None, setting: str) -> LineFile | None:
+    """Return a file for NDJSON lines that is published under `path`, None where there is no path."""
+    if path is None:
+        return None
+    return LineFile(publisher(path, setting), compressed=is_compressed(path))

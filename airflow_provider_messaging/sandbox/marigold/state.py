@@ -1,0 +1,54 @@
+"""All that this vendor remembers."""
+
+from __future__ import annotations
+
+from airflow_provider_messaging.sandbox import ticks
+from airflow_provider_messaging.sandbox.deliveries import Deliveries
+from airflow_provider_messaging.sandbox.marigold.archive import Archive
+from airflow_provider_messaging.sandbox.marigold.events import Event, events
+from airflow_provider_messaging.sandbox.marigold.feedback import LiveRows, Source
+from airflow_provider_messaging.sandbox.marigold.seeded import SeededRows
+from airflow_provider_messaging.sandbox.marigold.settings import Settings
+from airflow_provider_messaging.sandbox.marigold.statistics import Statistics
+from airflow_provider_messaging.sandbox.tokens import TokenStore
+
+
+class State:
+    """One sandbox's state of this vendor; a reset makes a new one."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.tokens: TokenStore[str] = TokenStore()
+        self.deliveries = Deliveries()
+        self.live = LiveRows(self.deliveries)
+        self.seeded: list[SeededRows] = []
+        self.archive = Archive()
+        self.statistics = Statistics()
+
+    @property
+    def sources(self) -> list[Source]:
+        return [*self.seeded, self.live]
+
+    @property
+    def skew(self) -> int:
+        return ticks.from_seconds(self.settings.clock_skew)
+
+    @property
+    def archive_delay(self) -> int:
+        return ticks.from_seconds(self.settings.archive_delay)
+
+    def tracked(self, account: str, reference: str) -> list[tuple[int, Event]]:
+        """What a look-up shows by now, in order: the events of every acceptance of ``reference``.
+
+        :return: each event behind the position of its delivery.
+        """
+        settings = self.settings
+        shown_until = ticks.now() - ticks.from_seconds(settings.tracking_lag)
+        feedback_delay = ticks.from_seconds(settings.feedback_delay)
+        found = []
+        for position in self.deliveries.positions(reference):
+            delivery = self.deliveries[position]
+            if delivery.account == account:
+                planned = events(delivery, feedback_delay, self.archive_delay)
+                found += [(position, event) for event in planned if event.at <= shown_until]
+        return sorted(found, key=lambda entry: entry[1].at)

@@ -1,0 +1,8 @@
+"""The vendors that the sandbox plays. A new one is a folder or file of its own and one entry here."""
+
+from __future__ import annotations
+
+from airflow_provider_messaging.sandbox.marigold import Marigold
+from airflow_provider_messaging.sandbox.vendor import Vendor
+
+VENDORS: tuple[type[Vendor], ...] = (Marigold,)

@@ -1,0 +1,1 @@
+"""Drivers that move `core`'s values over the wire: `sync` over requests, `aio` over aiohttp."""

@@ -1,0 +1,154 @@
+"""An aiohttp session, taught to tell how far a request got. Importing this imports aiohttp."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import ssl
+from collections import defaultdict
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+from weakref import WeakKeyDictionary
+
+import aiohttp
+from yarl import URL
+
+from airflow_provider_messaging.core.http import Failure, FailureKind, Headers, Reply, Request, Response
+from airflow_provider_messaging.transport.failures import classify
+from airflow_provider_messaging.transport.options import TransportOptions
+from airflow_provider_messaging.transport.proxies import Proxy, choose_proxy
+from airflow_provider_messaging.transport.wire import Body, Outgoing
+
+_LONGEST_LINE = 64 * 1024
+_LARGE_BODY = 1024 * 1024
+
+
+@dataclass(slots=True)
+class _Exchange:
+    connected: bool = False
+
+
+_current: ContextVar[_Exchange] = ContextVar("exchange")
+
+
+class _Connector(aiohttp.TCPConnector):
+    async def connect(self, *args: Any, **kwargs: Any) -> Any:
+        connection = await super().connect(*args, **kwargs)
+        _current.get().connected = True
+        return connection
+
+
+class Client:
+    """The connections of one event loop."""
+
+    def __init__(self, options: TransportOptions) -> None:
+        self._options = options
+        self._users = 0
+        self._context: ssl.SSLContext | None = None
+        self._proxies: dict[str, Proxy | None] = {}
+        # aiohttp would count the wait for a free connection towards the connect timeout.
+        self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(options.pool_size))
+        self._session = aiohttp.ClientSession(
+            connector=_Connector(limit=0, keepalive_timeout=options.keep_alive, resolver=aiohttp.ThreadedResolver()),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            trust_env=False,
+            skip_auto_headers=("Accept", "Accept-Encoding", "Content-Type", "User-Agent"),
+            max_line_size=_LONGEST_LINE,
+            max_field_size=_LONGEST_LINE,
+        )
+        # aiohttp repeats idempotent methods by itself, and core.retry decides on repeats.
+        if hasattr(self._session, "_retry_connection"):
+            self._session._retry_connection = False
+
+    @property
+    def closed(self) -> bool:
+        return self._session.closed
+
+    async def exchange(self, request: Request, out: Outgoing) -> Reply:
+        """Send one request and read its whole answer."""
+        if out.origin not in self._proxies:
+            self._proxies[out.origin] = choose_proxy(out.url, self._options)
+        if out.https and self._context is None:
+            self._context = self._options.ssl_context(request.operation.partition(".")[0])
+        async with self._slots[out.origin]:
+            # Let the loop take notice of connections that the server closed while the loop was busy, or the
+            # request is lost on one of them. TLS takes three rounds.
+            for _ in range(3):
+                await asyncio.sleep(0)
+            return await self._exchange(request, out, self._proxies[out.origin])
+
+    async def _exchange(self, request: Request, out: Outgoing, proxy: Proxy | None) -> Reply:
+        exchange = _Exchange()
+        _current.set(exchange)
+        connect_timeout = self._options.connect_timeout
+        read_timeout = request.read_timeout or self._options.read_timeout
+        response: aiohttp.ClientResponse | None = None
+        whole = False
+        try:
+            # Neither of aiohttp's timeouts covers the sending: it gets as long as the wait for the answer.
+            async with asyncio.timeout(connect_timeout + 2 * read_timeout):
+                response = await self._session.request(
+                    request.method,
+                    URL(out.url, encoded=True),
+                    headers=out.headers if proxy is None or out.https else {**out.headers, **proxy.headers},
+                    data=_data(request.body),
+                    allow_redirects=False,
+                    timeout=aiohttp.ClientTimeout(
+                        connect=connect_timeout, sock_connect=connect_timeout, sock_read=read_timeout
+                    ),
+                    ssl=self._context if self._context is not None else True,
+                    proxy=None if proxy is None else proxy.url,
+                    proxy_headers=proxy.headers if proxy is not None and out.https else None,
+                )
+            if proxy is not None and response.status == 407:
+                return Failure(kind=FailureKind.PROXY, detail="it answered with 407")
+            headers = Headers({n.decode("latin-1"): v.decode("latin-1") for n, v in response.raw_headers})
+            body = Body(request, headers)
+            async for chunk in response.content.iter_any():
+                body.feed(chunk)
+            reply = Response(status=response.status, headers=headers, body=body.finish())
+            whole = True
+            return reply
+        except Exception as error:  # whatever the library raises may quote the URL
+            return classify(
+                error,
+                connected=exchange.connected,
+                proxied=proxy is not None,
+                https=out.https,
+                status=None if response is None else response.status,
+            )
+        finally:
+            if response is not None:
+                if whole:
+                    response.release()
+                else:
+                    response.close()
+
+    async def release(self) -> None:
+        """Give up one use; the last one closes the connections."""
+        self._users -= 1
+        if self._users == 0:
+            clients = _clients.get(asyncio.get_running_loop(), {})
+            if clients.get(self._options) is self:
+                del clients[self._options]
+            await self._session.close()
+
+
+_clients: WeakKeyDictionary[asyncio.AbstractEventLoop, dict[TransportOptions, Client]] = WeakKeyDictionary()
+
+
+def acquire(options: TransportOptions) -> Client:
+    """Return the running loop's client for these options. Each call asks for one `Client.release`."""
+    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+    client = clients.get(options)
+    if client is None:
+        client = clients[options] = Client(options)
+    client._users += 1
+    return client
+
+
+def _data(body: bytes | None) -> bytes | io.BytesIO | None:
+    # aiohttp warns of large bytes, and writes files in pieces.
+    return io.BytesIO(body) if body is not None and len(body) > _LARGE_BODY else body

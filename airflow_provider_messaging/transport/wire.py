@@ -1,0 +1,139 @@
+"""What both drivers put on the wire and take from it, byte for byte alike."""
+
+from __future__ import annotations
+
+import re
+import zlib
+from dataclasses import dataclass
+from urllib.parse import SplitResult, quote, urlsplit
+
+from airflow_provider_messaging.core.errors import ConfigurationError
+from airflow_provider_messaging.core.http import Headers, Request
+from airflow_provider_messaging.transport.options import TransportOptions
+
+_PATH_SAFE = "!$&'()*+,;=:@/%"
+_QUERY_SAFE = _PATH_SAFE + "?"
+_ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?")
+_NO_BODY_EXPECTED = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class Outgoing:
+    """A request as it is sent: ASCII URL without fragment, all headers but ``Host``."""
+
+    url: str
+    origin: str
+    https: bool
+    headers: dict[str, str]
+
+
+def outgoing(request: Request, options: TransportOptions) -> Outgoing:
+    """Prepare a request. Percent-encoding is kept, what lacks it gets it.
+
+    :raises ConfigurationError: if the URL or a header can't be sent; nothing was.
+    """
+    vendor, _, operation = request.operation.partition(".")
+
+    def wrong(problem: str, setting: str) -> ConfigurationError:
+        return ConfigurationError(problem, vendor=vendor, operation=operation, setting=setting)
+
+    try:
+        parts = urlsplit(request.url)
+        netloc = _netloc(parts)
+    except ValueError:
+        raise wrong("the URL is malformed", "host of the connection") from None
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        raise wrong("the URL must start with http:// or https:// and a host", "host of the connection")
+    if parts.username is not None:
+        raise wrong("the URL must not hold credentials", "host of the connection")
+    origin = f"{parts.scheme}://{netloc}"
+    url = origin + (_encoded(parts.path, _PATH_SAFE) or "/")
+    if parts.query:
+        url += "?" + _encoded(parts.query, _QUERY_SAFE)
+    headers = {"User-Agent": options.user_agent, "Accept-Encoding": "gzip", **request.headers}
+    if request.body is not None:
+        headers["Content-Length"] = str(len(request.body))
+    elif request.method.upper() not in _NO_BODY_EXPECTED:
+        headers["Content-Length"] = "0"
+    for name, value in headers.items():
+        if not (value.isascii() and value.isprintable()):
+            raise wrong(f"the header {name!r} holds characters that HTTP can't carry", "login, password or extra")
+    return Outgoing(url, origin, parts.scheme == "https", headers)
+
+
+def _netloc(parts: SplitResult) -> str:
+    host, port = parts.hostname or "", parts.port
+    if not host.isascii():
+        host = host.encode("idna").decode("ascii")
+    if ":" in host:
+        host = f"[{host}]"
+    return host if port is None else f"{host}:{port}"
+
+
+def _encoded(text: str, safe: str) -> str:
+    escaped = _ESCAPE.sub(lambda found: found[0].upper() if found[1] else "%25", text)
+    return quote(escaped, safe=safe)
+
+
+class TooLarge(Exception):
+    """The answer is longer than the request allows."""
+
+
+class Broken(Exception):
+    """The answer's content encoding is damaged or unknown."""
+
+
+class Body:
+    """An answer's body as it arrives, decoded, never holding more bytes than the request allows.
+
+    :raises TooLarge: if the announced length is too much already.
+    :raises Broken: if the content encoding is unknown.
+    """
+
+    def __init__(self, request: Request, headers: Headers) -> None:
+        self._limit = limit = request.max_response_bytes
+        self._size = 0
+        self._parts: list[bytes] = []
+        encoding = headers.get("content-encoding", "").strip().lower()
+        self._coded = encoding in {"gzip", "x-gzip", "deflate"}
+        if not self._coded and encoding not in {"", "identity"}:
+            raise Broken("unknown content encoding")
+        # 32 + MAX_WBITS takes the gzip as well as the zlib format.
+        self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
+        self._open = False
+        announced = headers.get("content-length", "")
+        if request.method != "HEAD" and not self._coded and announced.isdecimal() and int(announced) > limit:
+            raise TooLarge
+
+    def feed(self, data: bytes) -> None:
+        """:raises TooLarge: when the decoded body exceeds the limit.
+        :raises Broken: if it can't be decoded.
+        """
+        if not self._coded:
+            self._add(data)
+            return
+        while data:
+            if not self._open and self._parts and not (data := data.lstrip(b"\0")):
+                return  # padding after the last member
+            self._open = True
+            try:
+                self._add(self._inflate.decompress(data, self._limit - self._size + 1))
+            except zlib.error:
+                raise Broken("damaged content encoding") from None
+            data = self._inflate.unconsumed_tail
+            if self._inflate.eof:
+                data = self._inflate.unused_data
+                self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
+                self._open = False
+
+    def _add(self, data: bytes) -> None:
+        self._size += len(data)
+        if self._size > self._limit:
+            raise TooLarge
+        self._parts.append(data)
+
+    def finish(self) -> bytes:
+        """:raises Broken: if the compressed stream has no end."""
+        if self._open:
+            raise Broken("the content encoding breaks off")
+        return b"".join(self._parts)

@@ -1,0 +1,1 @@
+"""Airflow triggers. They only read."""

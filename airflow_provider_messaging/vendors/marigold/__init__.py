@@ -1,0 +1,1 @@
+"""Marigold Engage Delivery Cloud."""

@@ -1,0 +1,128 @@
+"""What all tests share: an Airflow home of their own, the sandbox, and services that may be there or not."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+from packaging.version import Version
+
+ROOT = Path(__file__).resolve().parent.parent
+AIRFLOW_VERSION = Version(version("apache-airflow"))
+SERVICE_MARKS = ("postgres", "e2e")
+
+
+def _own_airflow_home() -> Path:
+    """A new AIRFLOW_HOME, set before anything imports Airflow, which reads it once."""
+    parent = ROOT / ".airflow"
+    parent.mkdir(exist_ok=True)
+    home = Path(tempfile.mkdtemp(prefix="unit-", dir=parent))
+    for name in [name for name in os.environ if name.startswith("AIRFLOW_")]:
+        del os.environ[name]
+    os.environ |= {
+        "AIRFLOW_HOME": str(home),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(home / "dags"),
+        "AIRFLOW__CORE__UNIT_TEST_MODE": "False",
+        "AIRFLOW__USAGE_DATA_COLLECTION__ENABLED": "False",
+        "NO_PROXY": "127.0.0.1,localhost",
+        "no_proxy": "127.0.0.1,localhost",
+    }
+    return home
+
+
+HOME = _own_airflow_home()
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(HOME, ignore_errors=True)
+
+
+def pytest_report_header() -> list[str]:
+    required = "required" if services_required() else "optional"
+    return [f"apache-airflow {AIRFLOW_VERSION}, services are {required}"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests by what they use, and skip those that a newer Airflow is needed for."""
+    for item in items:
+        if "postgres_url" in getattr(item, "fixturenames", ()):
+            item.add_marker("postgres")
+        for mark in item.iter_markers():
+            if mark.name in {"airflow31", "airflow32", "airflow33"}:
+                needed = Version(f"{mark.name[-2]}.{mark.name[-1]}")
+                reason = f"needs Airflow {needed}, this is {AIRFLOW_VERSION}"
+                item.add_marker(pytest.mark.skipif(needed > AIRFLOW_VERSION, reason=reason))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
+    """Where services are required, a service test that skips has failed."""
+    report: Any = yield
+    if report.skipped and services_required() and any(map(item.get_closest_marker, SERVICE_MARKS)):
+        reason = report.longrepr[2] if isinstance(report.longrepr, tuple) else str(report.longrepr)
+        report.outcome = "failed"
+        report.longrepr = f"{item.nodeid} skipped although MESSAGING_REQUIRE_SERVICES is set: {reason}"
+    return report
+
+
+def services_required() -> bool:
+    """Whether a service that does not answer is a failure, as it is in CI."""
+    return os.environ.get("MESSAGING_REQUIRE_SERVICES", "") not in {"", "0"}
+
+
+@pytest.fixture(scope="session")
+def postgres_url() -> str:
+    """URL of a PostgreSQL database to which tests may add schemas and tables, to be dropped again."""
+    psycopg2 = pytest.importorskip("psycopg2", reason="psycopg2 is not installed: the extra 'postgres'")
+    url = os.environ.get("MESSAGING_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
+    try:
+        psycopg2.connect(url, connect_timeout=3).close()
+    except psycopg2.OperationalError as error:
+        pytest.skip(f"no PostgreSQL answers, MESSAGING_TEST_POSTGRES_URL names one: {str(error).strip()}")
+    return url
+
+
+@pytest.fixture(scope="session")
+def airflow_db() -> Path:
+    """The metadata database that ``dag.test()`` needs, migrated; the folder is AIRFLOW_HOME."""
+    subprocess.run(
+        [sys.executable, "-m", "airflow", "db", "migrate"],
+        check=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        timeout=120,
+    )
+    return HOME
+
+
+@pytest.fixture(scope="session")
+def sandbox_process() -> Iterator[Any]:
+    """The sandbox, as one process for all tests; `sandbox` is the one to use."""
+    from airflow_provider_messaging.sandbox.process import running_sandbox
+
+    with running_sandbox() as running:
+        yield running
+
+
+@pytest.fixture
+def sandbox(sandbox_process: Any) -> Any:
+    """A sandbox that has forgotten all earlier tests: deliveries, requests, tokens, faults, settings."""
+    sandbox_process.reset()
+    return sandbox_process
+
+
+@pytest.fixture
+def marigold_conn(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The id of a connection to the sandbox, which hooks and operators find in the environment."""
+    for name, value in sandbox.connections.items():
+        monkeypatch.setenv(name, value)
+    return "marigold_default"

@@ -1,0 +1,56 @@
+"""One real Airflow for all end-to-end tests: it takes some 20 seconds to start."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dev.local_airflow import LocalAirflow
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        if HERE in item.path.parents:
+            item.add_marker(pytest.mark.e2e)
+            if item.get_closest_marker("timeout") is None:
+                item.add_marker(pytest.mark.timeout(300))
+
+
+@pytest.fixture(scope="session")
+def data_dir() -> Path:
+    """Where the DAGs read and write: MESSAGING_DEMO_DIR, and the SQLite database behind ``messaging_db``."""
+    folder = ROOT / ".airflow" / "e2e-data"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def airflow(sandbox_process: Any, data_dir: Path) -> Iterator[LocalAirflow]:
+    """A running Airflow with the example DAGs and those in tests/e2e/dags, connected to the sandbox."""
+    folders = {"example-dags": ROOT / "example_dags", "test-dags": HERE / "dags"}
+    bundles = [
+        {
+            "name": name,
+            "classpath": "airflow.dag_processing.bundles.local.LocalDagBundle",
+            "kwargs": {"path": str(path)},
+        }
+        for name, path in folders.items()
+        if path.is_dir()
+    ]
+    env = {
+        **sandbox_process.connections,
+        "AIRFLOW_CONN_MESSAGING_DB": json.dumps({"conn_type": "sqlite", "host": str(data_dir / "messaging.db")}),
+        "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+        "MESSAGING_DEMO_DIR": str(data_dir),
+    }
+    with LocalAirflow(ROOT / ".airflow" / "e2e", ROOT / "example_dags", env) as running:
+        yield running

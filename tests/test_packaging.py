@@ -1,0 +1,108 @@
+"""What people install: a wheel with the package, its types and its metadata, and nothing else."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tarfile
+import zipfile
+from email.message import Message
+from email.parser import BytesParser
+from pathlib import Path
+
+import pytest
+from flit_core import buildapi
+from packaging.requirements import Requirement
+from packaging.specifiers import SpecifierSet
+
+import airflow_provider_messaging
+
+ROOT = Path(__file__).resolve().parent.parent
+VERSION = airflow_provider_messaging.__version__
+DIST_INFO = f"airflow_provider_messaging-{VERSION}.dist-info"
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    target = tmp_path_factory.mktemp("wheel")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        return target / buildapi.build_wheel(str(target))
+
+
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
+    with zipfile.ZipFile(wheel) as archive:
+        return BytesParser().parsebytes(archive.read(f"{DIST_INFO}/METADATA"))
+
+
+def test_the_wheel_holds_every_module_of_the_package(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if name.endswith(".py")}
+    assert packed == {
+        path.relative_to(ROOT).as_posix() for path in (ROOT / "airflow_provider_messaging").rglob("*.py")
+    }
+
+
+def test_the_wheel_holds_nothing_but_the_package_its_types_and_its_licence(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        names = set(archive.namelist())
+    assert {name.partition("/")[0] for name in names} == {"airflow_provider_messaging", DIST_INFO}
+    assert "airflow_provider_messaging/py.typed" in names
+    assert f"{DIST_INFO}/licenses/LICENSE" in names
+    assert not [name for name in names if "__pycache__" in name]
+
+
+def test_airflow_finds_the_provider_by_its_entry_point(wheel: Path) -> None:
+    with zipfile.ZipFile(wheel) as archive:
+        entry_points = archive.read(f"{DIST_INFO}/entry_points.txt").decode()
+    assert entry_points.split() == [
+        "[apache_airflow_provider]",
+        "provider_info=airflow_provider_messaging.provider_info:get_provider_info",
+    ]
+
+
+def test_the_metadata_name_version_licence_and_python(metadata: Message) -> None:
+    assert metadata["Name"] == "airflow-provider-messaging"
+    assert metadata["Version"] == VERSION
+    assert metadata["License-Expression"] == "Apache-2.0"
+    assert SpecifierSet(metadata["Requires-Python"]) == SpecifierSet(">=3.11,<3.15")
+    assert "Framework :: Apache Airflow :: Provider" in metadata.get_all("Classifier", [])
+
+
+def test_the_metadata_require_airflow_from_3_1_and_no_tool(metadata: Message) -> None:
+    requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
+    always = {item.name: item.specifier for item in requirements if item.marker is None}
+    assert always.keys() == {
+        "aiohttp",
+        "apache-airflow",
+        "apache-airflow-providers-common-compat",
+        "apache-airflow-providers-common-sql",
+        "msgspec",
+        "pydantic",
+        "requests",
+    }
+    assert always["apache-airflow"].contains("3.1.0")
+    assert not always["apache-airflow"].contains("3.0.6")
+
+
+def test_the_sdist_builds_the_same_package_and_brings_the_examples(tmp_path: Path, wheel: Path) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(ROOT)
+        sdist = tmp_path / buildapi.build_sdist(str(tmp_path))
+    with tarfile.open(sdist) as archive:
+        names = {name.partition("/")[2] for name in archive.getnames()}
+    with zipfile.ZipFile(wheel) as archive:
+        packed = {name for name in archive.namelist() if not name.startswith(DIST_INFO)}
+    assert packed <= names
+    assert {"LICENSE", "README.md", "CHANGELOG.md", "example_dags/data/messages.ndjson"} <= names
+    assert not [name for name in names if name.startswith("tests/") or "__pycache__" in name]
+
+
+def test_importing_the_package_imports_nothing_else() -> None:
+    code = (
+        "import sys; before = set(sys.modules); import airflow_provider_messaging; "
+        "print(sorted(set(sys.modules) - before))"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout.strip() == "['airflow_provider_messaging']"
