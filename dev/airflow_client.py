@@ -147,7 +147,7 @@ class AirflowClient:
         return self.get(path, map_index=map_index, deserialize="true")["value"]
 
     def log(self, dag_id: str, run_id: str, task_id: str, *, try_number: int = 1, map_index: int = -1) -> str:
-        """A task's log, one line per event: level and message, then the further keys of the event."""
+        """A task's log, a line per event: level and message, then the event's own keys, then its exceptions."""
         path = f"{_task_path(dag_id, run_id, task_id)}/logs/{try_number}"
         content = self.get(path, map_index=map_index, full_content="true")["content"]
         return "\n".join(map(_log_line, content))
@@ -170,8 +170,16 @@ def _task_name(task: dict[str, Any]) -> str:
     return task["task_id"] if task["map_index"] < 0 else f"{task['task_id']}[{task['map_index']}]"
 
 
+# What Airflow adds to each event: where it comes from, and the task, which the reader has asked for.
+_CONTEXT = frozenset(
+    {"dag_id", "run_id", "task_id", "ti_id", "map_index", "try_number", "filename", "lineno", "logger", "loc"}
+)
+
+
 def _log_line(entry: Any) -> str:
     if not isinstance(entry, dict):
         return str(entry)
-    rest = {key: value for key, value in entry.items() if key not in {"event", "level", "timestamp", "logger"}}
-    return f"{entry.get('level') or 'info'}: {entry.get('event')}" + (f" {json.dumps(rest)}" if rest else "")
+    rest = {key: value for key, value in entry.items() if key not in {"event", "level", "timestamp"} | _CONTEXT}
+    errors = [f"{error.get('exc_type')}: {error.get('exc_value')}" for error in rest.pop("error_detail", None) or ()]
+    line = f"{entry.get('level') or 'info'}: {entry.get('event')}" + (f" {json.dumps(rest)}" if rest else "")
+    return "\n  ".join([line, *errors])

@@ -14,7 +14,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -95,8 +95,9 @@ def main() -> int:
 
 def _serve(airflow: LocalAirflow, sandbox: Sandbox) -> int:
     airflow.client.wait_for_dag(DAG_ID)
-    print(
-        f"""
+    with suppress(KeyboardInterrupt):
+        print(
+            f"""
   Airflow   {airflow.url}
   Login     none: everybody on this machine is an admin
   DAG       {DAG_ID}, ready to be triggered
@@ -106,14 +107,11 @@ def _serve(airflow: LocalAirflow, sandbox: Sandbox) -> int:
 
   Ctrl-C stops everything.
 """,
-        flush=True,
-    )
-    try:
+            flush=True,
+        )
         while True:
             time.sleep(1)
             airflow.check()
-    except KeyboardInterrupt:
-        print()
     return 0
 
 

@@ -1,13 +1,13 @@
 """Send a batch of e-mails, wait for bounces, land the feedback as files and load it into a database.
 
-Needs the connections ``marigold_default`` and ``messaging_db`` (any SQL database); ``make demo`` and ``make airflow`` bring
-both. Files go below the folder that the environment variable ``MESSAGING_DEMO_DIR`` names.
+Needs the connections ``marigold_default`` and ``messaging_db`` (any SQL database); ``make demo`` and ``make airflow``
+bring both. Files go below the folder that the environment variable ``MESSAGING_DEMO_DIR`` names.
 """
 
 from __future__ import annotations
 
 import os
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from airflow.sdk import DAG
@@ -22,7 +22,7 @@ FOLDER = os.environ.get("MESSAGING_DEMO_DIR", "/tmp/messaging")
 with DAG(
     dag_id="marigold_bounce_etl",
     schedule=None,
-    start_date=datetime(2026, 1, 1),
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
     default_args={"retries": 2, "retry_delay": timedelta(seconds=10)},
     tags=["marigold", "example"],
@@ -38,7 +38,6 @@ with DAG(
     )
     wait_for_bounces = BounceSensor(
         task_id="wait_for_bounces",
-        start="{{ dag_run.start_date.isoformat() }}",
         kinds=("bounces", "complaints", "list_unsubscribes"),
         min_count="{{ params.wait_for }}",
         poke_interval=5,
@@ -48,8 +47,6 @@ with DAG(
     land = FeedbackToObjectStorageOperator(
         task_id="land_feedback",
         path=FOLDER + "/feedback",
-        start="{{ dag_run.start_date.isoformat() }}",
-        end="{{ (dag_run.start_date + macros.timedelta(days=1)).isoformat() }}",
     )
     load = FeedbackToSqlOperator(
         task_id="load_feedback",

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from email.utils import parsedate_to_datetime
 from enum import Enum
 from typing import Any
 
@@ -62,6 +64,13 @@ class Response:
     @property
     def ok(self) -> bool:
         return 200 <= self.status < 300
+
+    def clock_offset(self, now: datetime) -> timedelta:
+        """Return how far the server's clock is ahead of ours, by its ``Date`` header; 0 where it has none."""
+        try:
+            return parsedate_to_datetime(self.headers["date"]).replace(tzinfo=UTC) - now
+        except (KeyError, ValueError):
+            return timedelta(0)
 
     def json(self) -> Any:
         """Return the decoded body.

@@ -34,6 +34,9 @@ class Channel(Protocol):
         """Send one request of messages."""
         ...
 
-    def look_up(self, reference: str, *, since: datetime) -> Flow[Sighting]:
-        """Ask whether the vendor accepted `reference` at or after `since`."""
+    def look_up(self, reference: str, *, since: datetime, reused: bool) -> Flow[Sighting]:
+        """Ask whether the vendor accepted `reference` at or after `since`.
+
+        :param reused: an earlier send may have used the reference: late events of that one must not count.
+        """
         ...

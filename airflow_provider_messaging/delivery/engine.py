@@ -62,7 +62,7 @@ class Options:
     :param reconcile_window: seconds for which the vendor's tracking may lag behind acceptance.
     :param clock_skew: how far the vendor's clock may be behind ours.
     :param assume_sent: an earlier try left no ledger: every message is looked up before it is sent.
-    :param not_before: tracking events before that time prove nothing, whatever the skew.
+    :param not_before: an earlier, cleared send used the same references until then: older events prove nothing.
     """
 
     max_concurrency: int = 4
@@ -76,7 +76,11 @@ class Options:
 
 @dataclass(slots=True)
 class _Job:
-    """A batch, those of its messages that are still to be sent, and what is known of the others."""
+    """A batch, and those of its messages that are not known to be accepted.
+
+    :param pending: to be sent.
+    :param doubtful: perhaps sent by an earlier try, to be looked up.
+    """
 
     batch: Batch
     pending: list[Message]
@@ -127,8 +131,11 @@ class Delivery:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
         self._witness: str | None = None
+        self._began = time.monotonic()
         self._refused_batches = 0
         self._ledger = Ledger.new(clock())
+        self._earlier: datetime | None = None
+        """The last entry of the earlier try's ledger: when its messages were accepted at the latest."""
         self.report = Report()
         self.reason = ""
         """Why messages are ambiguous, where some are."""
@@ -145,6 +152,7 @@ class Delivery:
             document = await self._in_thread(self._store.load)
             if document is not None:
                 self._ledger = Ledger.load(document)
+                self._earlier = self._ledger.updated
                 await self._in_thread(self._verify_input)
                 log.info("an earlier try left a ledger: %d messages were accepted by then", self._ledger.accepted)
             elif self._options.assume_sent:
@@ -167,7 +175,7 @@ class Delivery:
         await self._pause(self._pacer.reserve(len(messages), time.monotonic()))
         return await self._runner.run(self._observed(self._channel.send(messages)))
 
-    async def reconcile(self, messages: Sequence[Message]) -> Reconciliation:
+    async def reconcile(self, messages: Sequence[Message], *, sent_by: float | None = None) -> Reconciliation:
         since = self._ledger.started - self._options.clock_skew
         if self._options.not_before is not None:
             since = max(since, self._options.not_before)
@@ -181,7 +189,7 @@ class Delivery:
             sleep=self._pause,
             clock=time.monotonic,
         )
-        found = await reconciler.run(messages)
+        found = await reconciler.run(messages, sent_by=sent_by)
         self._ledger.tracking_proven = reconciler.proven
         return found
 
@@ -200,28 +208,36 @@ class Delivery:
         await self._save()
 
     async def _feed(self, queue: asyncio.Queue[_Job | None]) -> None:
+        """Put every batch into the queue; after a stop only those that earlier tries began, for the files' sake."""
         planned = groups(self._plan, size=self._group_size, max_bytes=GROUP_BYTES)
         known = self._ledger.recorded.batches
+        self._outputs.ready = known == 0
         while (group := await self._in_thread(next, planned, None)) is not None:
-            if self._stopping.is_set():
+            if self._stopping.is_set() and self._outputs.ready:
                 return
             self._count(group)
             jobs = [self._job(batch, known) for batch in group.batches]
-            await self._clear_doubts(jobs)
-            self._ledger.intend([job.batch for job in jobs if job.batch.number >= known])
-            self._ledger.intend_again(
-                job.batch.ordinals()[message.reference]
-                for job in jobs
-                if job.batch.number < known
-                for message in job.pending
-            )
-            if any(job.pending for job in jobs):
-                await self._save()
+            try:
+                if not self._stopping.is_set():
+                    await self._record(jobs, known)
+            except Exception as error:
+                self._fail(error)
             for job in jobs:
-                if job.pending:
-                    await queue.put(job)
-                else:
-                    self._finish(job)
+                await queue.put(job)
+            self._outputs.ready = not jobs or jobs[-1].batch.number + 1 >= known
+
+    async def _record(self, jobs: list[_Job], known: int) -> None:
+        """Clear up what earlier tries left in doubt, and save the intention to send the rest."""
+        await self._clear_doubts(jobs)
+        self._ledger.intend([job.batch for job in jobs if job.batch.number >= known])
+        self._ledger.intend_again(
+            job.batch.ordinals()[message.reference]
+            for job in jobs
+            if job.batch.number < known
+            for message in job.pending
+        )
+        if any(job.pending for job in jobs):
+            await self._save()
 
     def _count(self, group: Group) -> None:
         for rejected in group.rejects:
@@ -235,16 +251,18 @@ class Delivery:
             everything = list(batch.messages)
             return _Job(batch, [], everything) if self._options.assume_sent else _Job(batch, everything)
         job = _Job(batch, [])
+        accepted: list[Message] = []
         for message, ordinal in zip(batch.messages, batch.ordinals().values(), strict=True):
             if ordinal in self._ledger.not_taken:
                 job.pending.append(message)
             elif ordinal in self._ledger.perhaps:
                 job.doubtful.append(message)
             else:
-                self.report.accepted += 1
-                self.report.resumed += 1
-                self._outputs.settle(message, "accepted", self._ledger.updated)
-                self._witness = message.reference
+                accepted.append(message)
+        self.report.accepted += len(accepted)
+        self.report.resumed += len(accepted)
+        self._outputs.settle(accepted, "accepted", self._earlier)
+        self._witness = accepted[0].reference if accepted else self._witness
         return job
 
     async def _clear_doubts(self, jobs: list[_Job]) -> None:
@@ -255,7 +273,7 @@ class Delivery:
         doubtful = [message for job in jobs for message in job.doubtful]
         if self._options.on_ambiguous == "reconcile":
             log.info("looking up %d messages that an earlier try may have sent", len(doubtful))
-            found = await self.reconcile(doubtful)
+            found = await self.reconcile(doubtful, sent_by=self._began)
         else:
             found = Reconciliation(unknown=doubtful, reason="an earlier try may have sent them")
         self.reason = found.reason or self.reason
@@ -269,10 +287,11 @@ class Delivery:
         for job in jobs:
             ordinals = job.batch.ordinals() if job.doubtful else {}
             self._ledger.disprove(ordinals[m.reference] for m in job.doubtful if m.reference in not_taken)
+            job.doubtful = []
 
     async def _work(self, queue: asyncio.Queue[_Job | None]) -> None:
         while (job := await queue.get()) is not None:
-            if not self._stopping.is_set():
+            if job.pending and not self._stopping.is_set():
                 await self._settle(job)
             try:
                 self._finish(job)
@@ -292,15 +311,15 @@ class Delivery:
 
     def _finish(self, job: _Job) -> None:
         """Write the outcome of a batch into files, counts and ledger."""
+        if job.batch.number >= self._ledger.recorded.batches:
+            return
         outcome, report = job.outcome, self.report
-        ambiguous = [*outcome.ambiguous, *outcome.in_flight]
+        ambiguous = [*outcome.ambiguous, *outcome.in_flight, *job.doubtful]
         taken = [*outcome.accepted, *outcome.reconciled]
-        for message in taken:
-            self._outputs.settle(message, "accepted")
-        for message in ambiguous:
-            self._outputs.settle(message, "ambiguous")
+        self._outputs.settle(taken, "accepted")
+        self._outputs.settle(ambiguous, "ambiguous")
+        self._outputs.settle([message for message, _ in outcome.rejected], "rejected")
         for message, errors in outcome.rejected:
-            self._outputs.settle(message, "rejected")
             self._outputs.reject(reject_of(message, errors), job.batch.raw[message.row])
         report.accepted += len(taken)
         report.reconciled += len(outcome.reconciled)
@@ -390,7 +409,8 @@ class Delivery:
             flow.close()
 
     async def _look_up(self, reference: str, since: datetime) -> Sighting:
-        return await self._runner.run(self._channel.look_up(reference, since=since))
+        reused = self._options.not_before is not None
+        return await self._runner.run(self._channel.look_up(reference, since=since, reused=reused))
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, unless a stop comes first."""

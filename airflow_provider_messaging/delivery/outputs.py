@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import gzip
+import logging
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import IO, Any, Literal
@@ -20,6 +21,8 @@ from airflow_provider_messaging.delivery.source import REJECTED_KEY, BadLine
 Outcome = Literal["accepted", "rejected", "ambiguous"]
 Publish = Callable[[str], None]
 """Puts the local file of that name in its place, all or nothing."""
+
+log = logging.getLogger(__name__)
 
 _ENCODER = msgspec.json.Encoder()
 
@@ -37,8 +40,9 @@ class LineFile:
         )
         self.lines = 0
 
-    def write(self, value: Mapping[str, Any]) -> None:
-        self.write_line(_ENCODER.encode(value))
+    def write_all(self, values: Sequence[Mapping[str, Any]]) -> None:
+        self._stream.write(_ENCODER.encode_lines(values))
+        self.lines += len(values)
 
     def write_line(self, line: bytes) -> None:
         """Write one JSON value that is encoded already."""
@@ -59,7 +63,7 @@ class LineFile:
 
 
 class Outputs:
-    """The files of one try. A context manager: they are published at its end, whether it succeeds or not."""
+    """The files of one try. A context manager: once they are `ready` they are published at its end, come what may."""
 
     def __init__(
         self,
@@ -73,6 +77,8 @@ class Outputs:
         self._rejects = rejects
         self._origin = dict(origin)
         self._sample_size = sample_size
+        self.ready = False
+        """The files hold all that earlier tries achieved, and so may take the place of those tries' files."""
         self.sample: list[Reject] = []
         """The first rejects, for the log and the error."""
 
@@ -82,12 +88,14 @@ class Outputs:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        if not self.ready:
+            log.warning("This try ended before it had repeated what earlier ones achieved: their files are kept.")
         try:
             if self._manifest is not None:
-                self._manifest.finish()
+                self._manifest.finish(publish=self.ready)
         finally:
             if self._rejects is not None:
-                self._rejects.finish()
+                self._rejects.finish(publish=self.ready)
 
     def reject(self, reject: Reject, raw: Any) -> None:
         """Keep a row that is not accepted, as it was given, with its errors."""
@@ -97,23 +105,27 @@ class Outputs:
             return
         line = dict(raw) if isinstance(raw, dict) else {"_raw": raw.text if isinstance(raw, BadLine) else raw}
         line[REJECTED_KEY] = {"row": reject.row, "errors": [error.as_dict() for error in reject.errors]}
-        self._rejects.write(line)
+        self._rejects.write_all([line])
 
-    def settle(self, message: Message, outcome: Outcome, at: datetime | None = None) -> None:
-        """Write the manifest line of a valid message."""
-        if self._manifest is None:
+    def settle(self, messages: Sequence[Message], outcome: Outcome, at: datetime | None = None) -> None:
+        """Write the manifest lines of valid messages."""
+        if self._manifest is None or not messages:
             return
-        self._manifest.write(
-            {
-                "reference": message.reference,
-                "recipient": message.recipient,
-                "profile": message.profile,
-                "tags": message.tags,
-                **self._origin,
-                "row": message.row,
-                "outcome": outcome,
-                "at": (at or datetime.now(UTC)).isoformat(timespec="milliseconds"),
-            }
+        when = (at or datetime.now(UTC)).isoformat(timespec="milliseconds")
+        self._manifest.write_all(
+            [
+                {
+                    "reference": message.reference,
+                    "recipient": message.recipient,
+                    "profile": message.profile,
+                    "tags": message.tags,
+                    **self._origin,
+                    "row": message.row,
+                    "outcome": outcome,
+                    "at": when,
+                }
+                for message in messages
+            ]
         )
 
 

@@ -50,14 +50,16 @@ class Reconciler:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float]
 
-    async def run(self, messages: Iterable[Message]) -> Reconciliation:
+    async def run(self, messages: Iterable[Message], *, sent_by: float | None = None) -> Reconciliation:
         """Look all `messages` up.
 
+        :param sent_by: when the last of them can have been sent, by `clock`; None: now.
         :raises AuthenticationError: if the vendor refuses the credentials: no look-up can succeed then.
         """
         found = Reconciliation()
         open_: dict[str, Message] = {message.reference: message for message in messages}
-        ends, pause = self.clock() + self.window, FIRST_PAUSE
+        ends = (self.clock() if sent_by is None else sent_by) + self.window
+        pause = FIRST_PAUSE
         while open_:
             last = self.clock() >= ends
             sightings, failure = await self._look_up_all(list(open_))

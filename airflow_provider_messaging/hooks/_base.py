@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
@@ -64,14 +64,14 @@ class MessagingHook(BaseHook):
     def client(self) -> Client:
         """The client of this connection, looked up once."""
         connection = self.get_connection(self.conn_id)
-        return self.build_client(self._parts(connection, connection.extra_dejson))
+        return self._client(connection, connection.extra_dejson)
 
     async def aclient(self) -> Client:
         """The same for an event loop: triggers must not look a connection up any other way."""
         from airflow.providers.common.compat.connection import get_async_connection, get_async_extra_dejson
 
         connection = await get_async_connection(self.conn_id, hook=self)
-        return self.build_client(self._parts(connection, await get_async_extra_dejson(connection)))
+        return self._client(connection, await get_async_extra_dejson(connection))
 
     def run(self, flow: Flow[T]) -> T:
         """Run a flow and return its result."""
@@ -119,8 +119,8 @@ class MessagingHook(BaseHook):
 
         return SyncTransport(self.client.options)
 
-    def _parts(self, connection: Any, extra: dict[str, Any]) -> ConnectionParts:
-        return ConnectionParts(
+    def _client(self, connection: Any, extra: Any) -> Client:
+        parts = ConnectionParts(
             id=self.conn_id,
             vendor=self.conn_type,
             host=connection.host,
@@ -128,14 +128,14 @@ class MessagingHook(BaseHook):
             schema=connection.schema,
             login=connection.login,
             password=connection.password,
-            extra=extra,
+            extra=extra if isinstance(extra, Mapping) else {},
         )
-
-    def _options(self, parts: ConnectionParts) -> TransportOptions:
+        if not isinstance(extra, Mapping):
+            raise parts.error("extra must be a JSON object", "extra")
         try:
-            return TransportOptions.from_extra(parts.vendor, parts.extra)
+            return self.build_client(parts)
         except MessagingError as error:
-            error.connection = parts.id
+            error.connection = self.conn_id
             raise
 
 

@@ -131,7 +131,8 @@ def ledger_store(context: Mapping[str, Any]) -> tuple[LedgerStore, bool, datetim
     accessor = state_accessor(context)
     ti = context["ti"]
     if accessor is not None:
-        return TaskStateLedger(accessor, generation=ti.max_tries), False, None
+        ledger = TaskStateLedger(accessor, generation=ti.max_tries)
+        return ledger, False, ledger.cleared_at
     retries = getattr(context.get("task"), "retries", 0) or 0
     retried = ti.try_number > ti.max_tries - retries + 1
     log.warning(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from functools import cached_property
 from typing import Any, Protocol
 
 from airflow_provider_messaging.core.errors import ConfigurationError
@@ -16,21 +18,46 @@ class Accessor(Protocol):
     def set(self, key: str, value: Any) -> None: ...
 
 
+LEDGER_KEY = "messaging_ledger"
+
+
 class TaskStateLedger:
-    """Keeps a ledger in the state of a task instance. A manual Clear changes `generation` and so begins a new one."""
+    """Keeps a ledger in the state of a task instance, which outlives retries and even a manual Clear.
+
+    A Clear begins a new `generation`: the ledger of the one before is then not ours, and its last entry is the time
+    before which a tracking event proves nothing about this one.
+    """
 
     def __init__(self, accessor: Accessor, *, generation: int) -> None:
         self._accessor = accessor
-        self._key = f"messaging_ledger_{generation}"
+        self._generation = generation
 
     def load(self) -> dict[str, Any] | None:
-        document = self._accessor.get(self._key)
-        if document is not None and not isinstance(document, dict):
-            raise ConfigurationError(f"the task state {self._key!r} is not a ledger", setting="task state store")
-        return document
+        stored = self._stored
+        return stored["ledger"] if stored is not None and stored["generation"] == self._generation else None
+
+    @cached_property
+    def cleared_at(self) -> datetime | None:
+        """The last entry of the ledger that a Clear put aside, None where there was none."""
+        if self._stored is None:
+            return None
+        ours = self._stored["generation"] == self._generation
+        text = self._stored["cleared_at"] if ours else self._stored["ledger"]["updated"]
+        return datetime.fromisoformat(text) if text else None
 
     def save(self, document: dict[str, Any]) -> None:
-        self._accessor.set(self._key, document)
+        cleared_at = self.cleared_at.isoformat() if self.cleared_at else None
+        self._accessor.set(LEDGER_KEY, {"generation": self._generation, "cleared_at": cleared_at, "ledger": document})
+
+    @cached_property
+    def _stored(self) -> dict[str, Any] | None:
+        """What was there when this try began."""
+        stored = self._accessor.get(LEDGER_KEY)
+        if stored is None:
+            return None
+        if not isinstance(stored, dict) or not {"generation", "cleared_at", "ledger"} <= stored.keys():
+            raise ConfigurationError(f"the task state {LEDGER_KEY!r} is not a ledger", setting="task state store")
+        return stored
 
 
 class NoLedger:

@@ -16,10 +16,11 @@ from airflow_provider_messaging.core.flow import Api
 from airflow_provider_messaging.core.messages import Reject
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.hooks._base import Client, MessagingHook, mask, redactor
+from airflow_provider_messaging.transport.options import TransportOptions
 from airflow_provider_messaging.vendors.marigold import api as calls
 from airflow_provider_messaging.vendors.marigold.auth import bearer_auth
 from airflow_provider_messaging.vendors.marigold.config import MarigoldConfig
-from airflow_provider_messaging.vendors.marigold.endpoints import SEND_EMAIL, VENDOR
+from airflow_provider_messaging.vendors.marigold.endpoints import VENDOR
 from airflow_provider_messaging.vendors.marigold.problems import read_problem
 from airflow_provider_messaging.vendors.marigold.tracking import TrackingEvent
 
@@ -50,7 +51,7 @@ class MarigoldHook(MessagingHook):
             overrides=config.overrides,
             redact=redactor(parts),
         )
-        return Client(api=api, options=self._options(parts), config=config)
+        return Client(api=api, options=TransportOptions.from_extra(VENDOR, parts.extra), config=config)
 
     def get_conn(self) -> Api:
         """Return the API as this connection reaches it."""
@@ -59,6 +60,10 @@ class MarigoldHook(MessagingHook):
     def email_channel(self, client: Client) -> calls.SendChannel:
         """Return e-mail sending as the delivery engine needs it."""
         return calls.email_channel(client.api, tracking_verified=client.config.tracking_verified)
+
+    def push_channel(self, client: Client) -> calls.SendChannel:
+        """Return push sending as the delivery engine needs it."""
+        return calls.push_channel(client.api, tracking_verified=client.config.tracking_verified)
 
     def send_email(self, messages: Sequence[Mapping[str, Any]]) -> int:
         """Send a few e-mails and return how many the vendor accepted: all of them.
@@ -69,7 +74,16 @@ class MarigoldHook(MessagingHook):
         :raises ValidationError: if a row breaks a rule; nothing was sent then.
         :raises AmbiguousDeliveryError: if a request may or may not have been taken.
         """
-        channel = self.email_channel(self.client)
+        return self._send(self.email_channel(self.client), messages)
+
+    def send_push(self, messages: Sequence[Mapping[str, Any]]) -> int:
+        """Send a few push messages and return how many the vendor accepted: all of them.
+
+        The errors are those of `send_email`; for many messages there is `SendPushBatchOperator`.
+        """
+        return self._send(self.push_channel(self.client), messages)
+
+    def _send(self, channel: calls.SendChannel, messages: Sequence[Mapping[str, Any]]) -> int:
         results = channel.prepare(list(enumerate(messages)), reference_of=lambda _: "", now=datetime.now(UTC))
         rejects = [result for result in results if isinstance(result, Reject)]
         if rejects:
@@ -77,7 +91,7 @@ class MarigoldHook(MessagingHook):
                 f"{len(rejects)} of {len(results)} messages break the vendor's rules; nothing was sent",
                 rows=[reject.as_row_error() for reject in rejects],
                 vendor=VENDOR,
-                operation=SEND_EMAIL.name,
+                operation=channel.endpoint.name,
                 connection=self.conn_id,
             )
         valid = [result for result in results if not isinstance(result, Reject)]

@@ -53,6 +53,8 @@ class Admin:
         handler = methods.get(request.method)
         if handler is None:
             return json_answer({"error": f"allowed here: {', '.join(methods)}"}, 405)
+        if request.too_large:
+            return json_answer({"error": "the body is too large"}, 413)
         try:
             return handler(request)
         except InvalidOrder as error:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import date, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import BaseSensorOperator, PokeReturnValue, conf
 
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.hooks._errors import no_retry_where_useless
+from airflow_provider_messaging.hooks._window import run_window
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.triggers._events import read_event
 from airflow_provider_messaging.vendors.marigold.query import FeedbackQuery, count_feedback
@@ -122,7 +123,7 @@ class BounceSensor(BaseSensorOperator):
             ) from None
 
     def _query(self, context: Context) -> FeedbackQuery:
-        start = self.start or context.get("data_interval_start") or context["dag_run"].start_date
+        start = self.start or run_window(cast("dict[str, Any]", context)).start
         if isinstance(self.references, str):
             raise ConfigurationError("references must be a list", setting="references")
         query = FeedbackQuery(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime
 from itertools import chain, islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
 
@@ -15,6 +15,7 @@ from airflow_provider_messaging.delivery.outputs import LineFile
 from airflow_provider_messaging.delivery.source import BadLine
 from airflow_provider_messaging.hooks._errors import no_retry_where_useless
 from airflow_provider_messaging.hooks._storage import is_compressed, lines_of, publisher, storage_path
+from airflow_provider_messaging.hooks._window import run_window
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.transfers._sql import EventTable
 from airflow_provider_messaging.vendors.marigold.endpoints import FEEDBACK, VENDOR
@@ -38,8 +39,10 @@ class FeedbackToObjectStorageOperator(BaseOperator):
     :param path: a file (it has a suffix, and one kind is asked for; ``.gz`` is packed), else a folder, partitioned
         into ``kind=…/date=…/``.
     :param kinds: some of ``bounces``, ``complaints``, ``list_unsubscribes``.
-    :param start: rows before it are left out: ISO 8601 or a datetime. Default: the start of the run's data interval.
-    :param end: rows from then on are left out. Default: the end of the run's data interval.
+    :param start: rows before it are left out: ISO 8601 or a datetime. Default: the start of the run's data interval,
+        or of the run itself where it has none.
+    :param end: rows from then on are left out. Default: the end of the run's data interval, or a day after the start
+        of the run.
     :param account_id: another account than the connection's.
     :param page_size: rows a page (``$top``).
     :param marigold_conn_id: a connection of type ``marigold``.
@@ -72,10 +75,7 @@ class FeedbackToObjectStorageOperator(BaseOperator):
         """Write the files and return their names and counts."""
         with no_retry_where_useless():
             kinds = _checked_kinds(self.kinds)
-            window = Window(
-                _moment(self.start or context.get("data_interval_start"), "start"),
-                _moment(self.end or context.get("data_interval_end"), "end"),
-            )
+            window = self._window(context)
             files: list[str] = []
             rows: dict[str, int] = {}
             with MarigoldHook(self.marigold_conn_id) as hook:
@@ -92,6 +92,14 @@ class FeedbackToObjectStorageOperator(BaseOperator):
             "start": window.start.isoformat(),
             "end": window.end.isoformat(),
         }
+
+    def _window(self, context: Context) -> Window:
+        run = run_window(cast("dict[str, Any]", context))
+        start = _moment(self.start, "start") if self.start else run.start
+        end = _moment(self.end, "end") if self.end else run.end
+        if end < start:
+            raise ConfigurationError(f"the window ends ({end}) before it starts ({start})", setting="start, end")
+        return Window(start, end)
 
     def _is_file(self, kinds: Sequence[str]) -> bool:
         return len(kinds) == 1 and bool(storage_path(self.path, "path").suffix)
@@ -208,8 +216,6 @@ def _checked_kinds(kinds: Sequence[str]) -> list[str]:
 
 
 def _moment(value: Any, setting: str) -> datetime:
-    if value is None:
-        raise ConfigurationError(f"the run has no data interval: give {setting}", vendor=VENDOR, setting=setting)
     text = value.isoformat() if isinstance(value, date) else str(value)
     try:
         return parse_timestamp(f"{text}T00:00:00Z" if len(text) == len("2026-01-01") else text)

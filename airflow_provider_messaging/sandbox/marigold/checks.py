@@ -32,6 +32,7 @@ _UNITS = {
 }
 
 
+@lru_cache(maxsize=1024)
 def is_address(text: str) -> bool:
     """``local@domain`` with a dot in the domain, without white space, at most 254 characters."""
     return len(text) <= 254 and _ADDRESS.fullmatch(text) is not None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import html
 from email.message import EmailMessage
-from email.policy import SMTPUTF8
+from email.policy import SMTP, SMTPUTF8
 from typing import Any
 from urllib.parse import quote
 
@@ -16,7 +16,9 @@ Message = dict[str, Any]
 def eml(message: Message) -> bytes:
     """The message as it was sent."""
     headers, content = message["headers"], message["content"]
-    mail = EmailMessage(policy=SMTPUTF8)
+    mailboxes = [headers[name] for name in ("from", "to", "reply") if name in headers]
+    plain = all(mailbox["address"].isascii() for mailbox in mailboxes)
+    mail = EmailMessage(policy=SMTP if plain else SMTPUTF8)
     mail["Subject"] = headers["subject"]
     mail["From"] = _mailbox(headers["from"])
     mail["To"] = _mailbox(headers["to"])

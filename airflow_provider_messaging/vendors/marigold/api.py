@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -27,8 +27,8 @@ from airflow_provider_messaging.core.messages import (
 )
 from airflow_provider_messaging.core.paging import Page, iter_pages
 from airflow_provider_messaging.core.windows import Window
-from airflow_provider_messaging.vendors.marigold import email, tracking
-from airflow_provider_messaging.vendors.marigold.endpoints import BOUNCE, FEEDBACK, SEND_EMAIL, TRACK
+from airflow_provider_messaging.vendors.marigold import email, push, tracking
+from airflow_provider_messaging.vendors.marigold.endpoints import BOUNCE, FEEDBACK, SEND_EMAIL, SEND_PUSH, TRACK
 from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
 
 _BODY_REJECTED = frozenset({400, 413, 422})
@@ -39,7 +39,7 @@ Prepare = Callable[..., list[Message | Reject]]
 def track(api: Api, reference: str) -> Flow[list[tracking.TrackingEvent] | None]:
     """Return the processing events of a message, None where the vendor answers 404."""
     response = yield from _get(api, TRACK, reference)
-    return None if response is None else tracking.parse_events(response.json())
+    return None if response is None else tracking.parse_events(_document(api, TRACK, response))
 
 
 def get_bounce(api: Api, reference: str) -> Flow[dict[str, Any] | None]:
@@ -47,15 +47,9 @@ def get_bounce(api: Api, reference: str) -> Flow[dict[str, Any] | None]:
     response = yield from _get(api, BOUNCE, reference)
     if response is None or not response.body:
         return None
-    document = response.json()
+    document = _document(api, BOUNCE, response)
     if not isinstance(document, dict):
-        raise VendorError(
-            "the answer is not the documented JSON object",
-            status=response.status,
-            vendor=api.vendor,
-            operation=BOUNCE.name,
-            connection=api.connection,
-        )
+        raise _unreadable(api, BOUNCE, response)
     return document
 
 
@@ -154,21 +148,35 @@ class SendChannel:
             )
         )
 
-    def look_up(self, reference: str, *, since: datetime) -> Flow[Sighting]:
+    def look_up(self, reference: str, *, since: datetime, reused: bool) -> Flow[Sighting]:
         """Tell whether tracking shows that the vendor accepted `reference` at or after `since`."""
-        events = yield from track(self.api, reference)
-        if events is None:
+        response = yield from _get(self.api, TRACK, reference)
+        if response is None:
             return Sighting.NOT_SEEN if self.tracking_verified else Sighting.NOT_FOUND
-        seen = tracking.accepted_since(events, reference, since)
+        events = tracking.parse_events(_document(self.api, TRACK, response))
+        vendors_since = since + response.clock_offset(datetime.now(UTC))
+        seen = tracking.accepted_since(events, reference, vendors_since, reused=reused)
         return Sighting.SEEN if seen else Sighting.NOT_SEEN
 
 
 def email_channel(api: Api, *, tracking_verified: bool = False) -> SendChannel:
+    """Return the bulk send of e-mails."""
     return SendChannel(
         api=api,
         endpoint=SEND_EMAIL,
         limits=email.EMAIL_LIMITS,
         prepare_rows=email.prepare,
+        tracking_verified=tracking_verified,
+    )
+
+
+def push_channel(api: Api, *, tracking_verified: bool = False) -> SendChannel:
+    """Return the bulk send of mobile push messages."""
+    return SendChannel(
+        api=api,
+        endpoint=SEND_PUSH,
+        limits=push.PUSH_LIMITS,
+        prepare_rows=push.prepare,
         tracking_verified=tracking_verified,
     )
 
@@ -180,3 +188,21 @@ def _get(api: Api, endpoint: Endpoint, reference: str) -> Flow[Response | None]:
         if error.status == 404:
             return None
         raise
+
+
+def _document(api: Api, endpoint: Endpoint, response: Response) -> Any:
+    try:
+        return response.json()
+    except (ValueError, msgspec.DecodeError):
+        raise _unreadable(api, endpoint, response) from None
+
+
+def _unreadable(api: Api, endpoint: Endpoint, response: Response) -> VendorError:
+    return VendorError(
+        "the answer is not the documented JSON",
+        status=response.status,
+        vendor=api.vendor,
+        operation=endpoint.name,
+        connection=api.connection,
+        retryable=True,
+    )

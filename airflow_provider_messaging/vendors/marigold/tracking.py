@@ -63,18 +63,20 @@ def parse_events(document: object) -> list[TrackingEvent]:
     return [_event(value) for value in values]
 
 
-def accepted_since(events: Iterable[TrackingEvent], reference: str, since: datetime) -> bool:
+def accepted_since(events: Iterable[TrackingEvent], reference: str, since: datetime, *, reused: bool = False) -> bool:
     """Tell whether the vendor took a message of this reference at or after `since` (naive means UTC).
 
     References may be used again, so an older event says nothing about this message. An event without a
     reference belongs to the message that was asked for.
 
+    :param reused: an earlier send used the reference: only events of acceptance count, since a delivery or a
+        bounce may be a late one of that earlier send.
     :raises AmbiguousDeliveryError: if only events without a readable timestamp show it.
     """
     since = since if since.tzinfo else since.replace(tzinfo=UTC)
     undated = False
     for event in events:
-        if event.reference not in {reference, ""} or not _shows_acceptance(event.type):
+        if event.reference not in {reference, ""} or not _shows_acceptance(event.type, reused):
             continue
         if event.timestamp is None:
             undated = True
@@ -124,9 +126,11 @@ def _steps(event_type: str) -> tuple[str, str]:
     return parts[0], parts[-1]
 
 
-def _shows_acceptance(event_type: str) -> bool:
+def _shows_acceptance(event_type: str, reused: bool) -> bool:
     area, step = _steps(event_type)
-    return area in {"imports", "deliveries", "bounces", "archive"} or (area == "api" and step == "accepted")
+    if area == "imports" or (area == "api" and step == "accepted"):
+        return True
+    return not reused and area in {"deliveries", "bounces", "archive"}
 
 
 def _state_of(event_type: str) -> State:
@@ -134,7 +138,7 @@ def _state_of(event_type: str) -> State:
     known = _STATES.get((area, step))
     if known is not None:
         return known
-    return State.ACCEPTED if _shows_acceptance(event_type) else State.UNKNOWN
+    return State.ACCEPTED if _shows_acceptance(event_type, reused=False) else State.UNKNOWN
 
 
 _STATES = {
