@@ -24,6 +24,7 @@ class Driver(Protocol):
     """A transport, open until the test ends."""
 
     name: str
+    options: TransportOptions
     slept: list[float]
     """The seconds of every wait; nobody waited."""
 
@@ -46,6 +47,7 @@ class SyncDriver:
     name = "sync"
 
     def __init__(self, options: TransportOptions) -> None:
+        self.options = options
         self.slept: list[float] = []
         self.transport = SyncTransport(options, sleep=self.slept.append)
 
@@ -78,6 +80,7 @@ class AsyncDriver:
     name = "async"
 
     def __init__(self, options: TransportOptions) -> None:
+        self.options = options
         self.slept: list[float] = []
         self.closed = False
         self.runner = asyncio.Runner()

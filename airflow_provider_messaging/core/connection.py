@@ -83,7 +83,7 @@ class ConnectionParts:
 
     def host_url(self) -> str | None:
         """Return the host field, with scheme and port where they stand beside it, None where it is empty."""
-        host = (self.host or "").strip().rstrip("/")
+        host = (self.host or "").strip()
         if not host:
             return None
         if "://" not in host:

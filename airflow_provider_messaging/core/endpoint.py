@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
-from string import Formatter
 from urllib.parse import quote
 
 from airflow_provider_messaging.core.errors import ConfigurationError, ValidationError
+
+_SEGMENT = re.compile(r"\{([a-z_]+)\}")
 
 
 class Safety(Enum):
@@ -51,27 +53,35 @@ class Endpoint:
 
         :param overrides: paths from the connection's extra ``endpoints``, by endpoint name.
         :raises ConfigurationError: if an override lacks its leading slash or names an unknown segment.
-        :raises ValidationError: if a segment is empty, ``.`` or ``..``.
+        :raises ValidationError: if a segment is empty, ``.`` or ``..``, or no text.
         """
         path = (overrides or {}).get(self.name, self.path)
+        encoded = {name: self._encode(name, value) for name, value in segments.items()}
+        names = set(_SEGMENT.findall(path))
+        problem = ""
         if not path.startswith("/") or path.startswith("//"):
+            problem = "must start with exactly one '/'"
+        elif re.search(r"[{}]", _SEGMENT.sub("", path)):
+            problem = "may hold braces around the name of a segment only"
+        elif names - encoded.keys():
+            unknown = sorted(names - encoded.keys())[0]
+            problem = f"names an unknown segment {{{unknown}}}; known: {', '.join(encoded) or 'none'}"
+        if problem:
             raise ConfigurationError(
-                f"the path {path!r} must start with exactly one '/'",
+                f"the path {path!r} {problem}",
                 vendor=self.vendor,
                 operation=self.name,
                 setting=f"extra 'endpoints' → {self.name!r}",
             )
-        for name in {field for _, field, _, _ in Formatter().parse(path) if field is not None} - segments.keys():
-            raise ConfigurationError(
-                f"the path {path!r} names an unknown segment {{{name}}}; known: {', '.join(segments) or 'none'}",
-                vendor=self.vendor,
-                operation=self.name,
-                setting=f"extra 'endpoints' → {self.name!r}",
-            )
-        for name, value in segments.items():
-            if value in {"", ".", ".."}:
-                raise ValidationError(f"{name} must not be {value!r}", vendor=self.vendor, operation=self.name)
-        return base_url.rstrip("/") + path.format(**{k: quote(v, safe="") for k, v in segments.items()})
+        return base_url.rstrip("/") + _SEGMENT.sub(lambda match: encoded[match[1]], path)
+
+    def _encode(self, name: str, value: str) -> str:
+        try:
+            if value not in {"", ".", ".."}:
+                return quote(value, safe="")
+        except UnicodeEncodeError:
+            pass
+        raise ValidationError(f"{name} must not be {value!r}", vendor=self.vendor, operation=self.name)
 
 
 def check_overrides(vendor: str, endpoints: Mapping[str, Endpoint], overrides: object) -> dict[str, str]:

@@ -27,7 +27,7 @@ class Pacer:
     _adapted_at: float = field(default=0.0, init=False)
     _next: float = field(default=float("-inf"), init=False)
     _since: float = field(default=float("-inf"), init=False)
-    _count: int = field(default=0, init=False)
+    _count: float = field(default=0.0, init=False)
 
     def __post_init__(self) -> None:
         if self.rate is not None and self.rate <= 0:
@@ -35,8 +35,10 @@ class Pacer:
 
     def reserve(self, messages: int, now: float) -> float:
         """Count `messages` as started and return the seconds to wait before they really do."""
-        if now - self._since > _MEASURE_SECONDS:
-            self._since, self._count = now, 0
+        elapsed = now - self._since
+        if elapsed > _MEASURE_SECONDS:
+            kept = _MEASURE_SECONDS / 2 if self._count else 0.0
+            self._since, self._count = now - kept, self._count * kept / elapsed
         self._count += messages
         start = max(now, self._next)
         rate = self.allowed(now)
@@ -59,7 +61,7 @@ class Pacer:
             current = self._reached = measured
         elif self._adapted is None:
             self._reached = current
-        self._adapted = max(current / 2, SLOWEST)
+        self._adapted = max(current / 2, min(SLOWEST, current))
         self._adapted_at = now + pause
 
     def allowed(self, now: float) -> float | None:

@@ -64,9 +64,14 @@ def iter_pages(
     """
     skip = 0
     seen: set[str] = set()
+    previous: list[bytes] = []
     request = api.request(endpoint, segments=segments, params={**params, "$top": page_size, "$skip": 0})
     while True:
         page = yield from _read(api, endpoint, request, read)
+        rows = [bytes(row) for row in page.rows]
+        if len(rows) > 1 and rows == previous:
+            raise _broken(api, endpoint, "the vendor gives the same page again and again")
+        previous = rows
         yield Emit(page)
         if page.next_link:
             url = same_origin(api, endpoint, request.url, page.next_link)

@@ -47,7 +47,7 @@ class Backoff:
         asked = None if isinstance(reply, Failure) else retry_after(reply.headers, now=self.clock())
         seconds: float
         if asked is None:
-            ceiling = min(self.policy.cap, self.policy.base * 2.0 ** (self.attempts - 1))
+            ceiling = min(self.policy.cap, self.policy.base * 2.0 ** min(self.attempts - 1, 60))
             seconds = ceiling * (0.5 + self.rng() / 2)
         else:
             seconds = asked + min(1.0, asked / 10) * self.rng()
@@ -77,7 +77,7 @@ def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> f
     except ValueError:
         try:
             when = parsedate_to_datetime(value)
-        except ValueError:
+        except (ValueError, OverflowError):
             return None
         if when.tzinfo is None:
             when = when.replace(tzinfo=UTC)

@@ -116,9 +116,12 @@ class Reconciler:
                 else:
                     self.proven = self.proven or sighting is not Sighting.NOT_FOUND
 
-        async with asyncio.TaskGroup() as group:
-            for reference in references:
-                group.create_task(one(reference))
+        try:
+            async with asyncio.TaskGroup() as group:
+                for reference in references:
+                    group.create_task(one(reference))
+        except BaseExceptionGroup as errors:
+            raise errors.exceptions[0] from None
         if isinstance(failure, AuthenticationError):
             raise failure
         return sightings, failure

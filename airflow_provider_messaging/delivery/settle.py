@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-from airflow_provider_messaging.core.errors import FieldError, MessagingError, VendorError
+from airflow_provider_messaging.core.errors import AmbiguousDeliveryError, FieldError, MessagingError, VendorError
 from airflow_provider_messaging.core.messages import (
     Accepted,
     Ambiguous,
@@ -35,7 +35,8 @@ class Sender(Protocol):
     async def send(self, messages: Sequence[Message]) -> Verdict:
         """Send one request.
 
-        :raises Stopped: if none may start any more; nothing was sent then.
+        :raises Stopped: if none may start any more; nothing was taken then.
+        :raises MessagingError: if it can't be sent, for want of a token for instance; nothing was taken then.
         """
         ...
 
@@ -118,7 +119,9 @@ async def settle(
 async def _send(part: Sequence[Message], outcome: Outcome, sender: Sender) -> Verdict:
     try:
         return await sender.send(part)
-    except Stopped:
+    except AmbiguousDeliveryError:
+        raise
+    except (Stopped, MessagingError):
         outcome.in_flight = ()
         raise
 

@@ -26,7 +26,10 @@ def storage_path(path: str, setting: str) -> ObjectStoragePath:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
     try:
-        return ObjectStoragePath(path)
+        found = ObjectStoragePath(path)
+        # Only here does Airflow look for the file system: one that no provider brings is an error of the argument.
+        _ = found.fs
+        return found
     except (ValueError, ImportError) as error:
         raise ConfigurationError(f"{path!r} can't be used ({error})", setting=setting) from None
 
@@ -39,11 +42,11 @@ def is_compressed(path: str) -> bool:
 def open_binary(path: str, setting: str) -> Iterator[IO[bytes]]:
     """Open a file for reading, unpacked if its name ends in ``.gz``.
 
-    :raises ConfigurationError: if it does not exist.
+    :raises ConfigurationError: if it does not exist, or is a folder.
     """
     try:
         raw = cast("IO[bytes]", storage_path(path, setting).open("rb"))
-    except FileNotFoundError:
+    except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise ConfigurationError(f"there is no file {path!r}", setting=setting) from None
     with raw:
         if is_compressed(path):

@@ -98,7 +98,7 @@ class Client:
                     timeout=aiohttp.ClientTimeout(
                         connect=connect_timeout, sock_connect=connect_timeout, sock_read=read_timeout
                     ),
-                    ssl=self._context if self._context is not None else True,
+                    ssl=self._context if out.https and self._context is not None else True,
                     proxy=None if proxy is None else proxy.url,
                     proxy_headers=proxy.headers if proxy is not None and out.https else None,
                 )
@@ -116,7 +116,6 @@ class Client:
                 error,
                 connected=exchange.connected,
                 proxied=proxy is not None,
-                https=out.https,
                 status=None if response is None else response.status,
             )
         finally:

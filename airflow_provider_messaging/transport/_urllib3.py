@@ -168,7 +168,6 @@ class Adapter(HTTPAdapter):
                     _prepared(request, out),
                     stream=True,
                     timeout=(self._options.connect_timeout, read_timeout),
-                    verify=self._options.verify is not False,
                     proxies=proxies,
                 ).raw
                 if proxy is not None and raw.status == 407:
@@ -186,7 +185,6 @@ class Adapter(HTTPAdapter):
                     error,
                     connected=exchange.connected,
                     proxied=proxy is not None,
-                    https=out.https,
                     status=None if raw is None else raw.status,
                 )
             finally:
@@ -196,24 +194,25 @@ class Adapter(HTTPAdapter):
                     raw.release_conn()
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **kwargs: Any) -> None:
-        super().init_poolmanager(connections, maxsize, block, **kwargs, **self._tls())
+        super().init_poolmanager(connections, maxsize, block, **kwargs)
         self.poolmanager.pool_classes_by_scheme = _POOLS
 
     def proxy_manager_for(self, proxy: str, **kwargs: Any) -> Any:
         with self._lock:
-            tls = {**self._tls(), "proxy_ssl_context": self._context} if self._context is not None else {}
-            manager = super().proxy_manager_for(proxy, **kwargs, **tls)
+            manager = super().proxy_manager_for(proxy, proxy_ssl_context=self._context, **kwargs)
             manager.pool_classes_by_scheme = _POOLS
             return manager
 
     def proxy_headers(self, proxy: str) -> dict[str, str]:
         return self._proxy_headers.get(proxy, {})
 
+    def build_connection_pool_key_attributes(self, request: PreparedRequest, verify: Any, cert: Any = None) -> Any:
+        """Leave all of TLS to our context: the libraries' releases differ in what they make of `verify`."""
+        host, _ = super().build_connection_pool_key_attributes(request, verify, cert)
+        return host, {} if self._context is None else {"ssl_context": self._context}
+
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
         """Add nothing: the context has all certificates."""
-
-    def _tls(self) -> dict[str, Any]:
-        return {} if self._context is None else {"ssl_context": self._context}
 
 
 _POOLS = {"http": _Pool, "https": _TlsPool}

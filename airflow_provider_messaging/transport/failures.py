@@ -18,12 +18,11 @@ from airflow_provider_messaging.transport.wire import Broken, TooLarge
 # is the first thing read. No server reads a request before that.
 _HANDSHAKE_ALERT = re.compile(r"ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)")
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
+_LOST = frozenset({"ServerDisconnectedError"})  # aiohttp's, no OSError
 _EAI_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 
 
-def classify(
-    error: BaseException, *, connected: bool, proxied: bool, https: bool, status: int | None = None
-) -> Failure:
+def classify(error: BaseException, *, connected: bool, proxied: bool, status: int | None = None) -> Failure:
     """Return the failure behind an exception.
 
     :param connected: whether the connection stood, TLS included, so that bytes of the request may have left.
@@ -36,29 +35,39 @@ def classify(
     chain = list(_causes(error))
     leaf = chain[-1]
     if not connected:
-        return Failure(kind=_before_sending(leaf, proxied, https), detail=_tunnel_refusal(chain) or describe(leaf))
+        return Failure(kind=_before_sending(leaf, proxied), detail=_tunnel_refusal(chain) or describe(leaf))
     if isinstance(leaf, TimeoutError):
         return Failure(kind=FailureKind.READ_TIMEOUT, detail=describe(leaf), status=status)
     if status is not None:
-        return Failure(kind=FailureKind.BODY, detail=describe(leaf), status=status)
+        # Each library has a name of its own for an early end, which says no more than the kind does.
+        detail = describe(leaf) if isinstance(leaf, OSError) else ""
+        return Failure(kind=FailureKind.BODY, detail=detail, status=status)
     return Failure(kind=_before_the_answer(leaf), detail=describe(leaf))
 
 
 def describe(error: BaseException) -> str:
-    """Return the error's class and, where there is one, its number's name. Never its text."""
-    name = type(error).__name__
-    if isinstance(error, ssl.SSLCertVerificationError):
-        return f"{name}, {error.reason}, verify code {error.verify_code}: {error.verify_message}"
+    """Return the error's class, the standard library's where it has one, and its number's name. Never its text."""
+    name = _class_name(error)
     if isinstance(error, ssl.SSLError):
-        return f"{name}, {error.reason}" if error.reason else name
+        # Errors that were not raised by OpenSSL lack these.
+        parts = (name, getattr(error, "reason", None), getattr(error, "verify_message", None))
+        return ", ".join(part for part in parts if part)
     if isinstance(error, OSError) and error.errno is not None:
         names = _EAI_NAMES if isinstance(error, socket.gaierror) else errno.errorcode
         return f"{name}, {names.get(error.errno, error.errno)}"
     return name
 
 
-def _before_sending(leaf: BaseException, proxied: bool, https: bool) -> FailureKind:
-    if isinstance(leaf, ssl.SSLError):
+def _class_name(error: BaseException) -> str:
+    if type(error).__name__ in _LOST:
+        return "ConnectionResetError"
+    builtin = (kind for kind in type(error).__mro__ if kind.__module__ in {"builtins", "socket", "ssl"})
+    return next(builtin if isinstance(error, OSError) else iter([type(error)])).__name__
+
+
+def _before_sending(leaf: BaseException, proxied: bool) -> FailureKind:
+    # A handshake that is cut off may well succeed the next time, unlike one that fails over a certificate.
+    if isinstance(leaf, ssl.SSLError) and not isinstance(leaf, ssl.SSLEOFError | ssl.SSLZeroReturnError):
         return FailureKind.TLS
     if proxied:
         return FailureKind.PROXY
@@ -66,15 +75,13 @@ def _before_sending(leaf: BaseException, proxied: bool, https: bool) -> FailureK
         return FailureKind.DNS
     if isinstance(leaf, TimeoutError):
         return FailureKind.CONNECT_TIMEOUT
-    if https and isinstance(leaf, ConnectionResetError | BrokenPipeError):
-        return FailureKind.TLS
     return FailureKind.REFUSED if isinstance(leaf, OSError) else FailureKind.OTHER
 
 
 def _before_the_answer(leaf: BaseException) -> FailureKind:
-    if isinstance(leaf, ssl.SSLError) and _HANDSHAKE_ALERT.search(leaf.reason or ""):
+    if isinstance(leaf, ssl.SSLError) and _HANDSHAKE_ALERT.search(getattr(leaf, "reason", None) or ""):
         return FailureKind.TLS
-    lost = isinstance(leaf, OSError) or type(leaf).__name__ == "ServerDisconnectedError"
+    lost = isinstance(leaf, OSError) or type(leaf).__name__ in _LOST
     return FailureKind.RESET if lost else FailureKind.OTHER
 
 

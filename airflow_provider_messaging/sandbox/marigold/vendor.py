@@ -87,7 +87,8 @@ class Marigold(Vendor):
                 "host": base_url,
                 "login": CLIENT_ID,
                 "password": CLIENT_SECRET,
-                "extra": {"account_id": ACCOUNT},
+                # Whoever made this line knows that the sandbox has the tracking where the provider looks for it.
+                "extra": {"account_id": ACCOUNT, "tracking_verified": True},
             }
         }
 

@@ -39,7 +39,7 @@ Prepare = Callable[..., list[Message | Reject]]
 def track(api: Api, reference: str) -> Flow[list[tracking.TrackingEvent] | None]:
     """Return the processing events of a message, None where the vendor answers 404."""
     response = yield from _get(api, TRACK, reference)
-    return None if response is None else tracking.parse_events(_document(api, TRACK, response))
+    return None if response is None else _events(api, response)
 
 
 def get_bounce(api: Api, reference: str) -> Flow[dict[str, Any] | None]:
@@ -153,7 +153,7 @@ class SendChannel:
         response = yield from _get(self.api, TRACK, reference)
         if response is None:
             return Sighting.NOT_SEEN if self.tracking_verified else Sighting.NOT_FOUND
-        events = tracking.parse_events(_document(self.api, TRACK, response))
+        events = _events(self.api, response)
         vendors_since = since + response.clock_offset(datetime.now(UTC))
         seen = tracking.accepted_since(events, reference, vendors_since, reused=reused)
         return Sighting.SEEN if seen else Sighting.NOT_SEEN
@@ -188,6 +188,10 @@ def _get(api: Api, endpoint: Endpoint, reference: str) -> Flow[Response | None]:
         if error.status == 404:
             return None
         raise
+
+
+def _events(api: Api, response: Response) -> list[tracking.TrackingEvent]:
+    return [] if response.status == 204 else tracking.parse_events(_document(api, TRACK, response))
 
 
 def _document(api: Api, endpoint: Endpoint, response: Response) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping, MutableSet, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, NotRequired
 
@@ -105,7 +105,6 @@ def prepare(
     reference_of: Callable[[int], str],
     now: datetime,
     limits: BatchLimits = EMAIL_LIMITS,
-    seen: MutableSet[str] | None = None,
 ) -> list[Message | Reject]:
     """Return a message, or a reject with all the rules that its row breaks, for every row, in their order.
 
@@ -113,9 +112,8 @@ def prepare(
     :param reference_of: gives a row without a reference its own.
     :param now: from where the 24 hours of ``custom_send_time`` count; a retry passes the same.
     :param limits: what one request may hold.
-    :param seen: the references of earlier calls, extended by this one; without it, each call stands alone.
     """
-    return _rows.prepare(_EMAIL, rows, reference_of=reference_of, now=now, limits=limits, seen=seen)
+    return _rows.prepare(_EMAIL, rows, reference_of=reference_of, now=now, limits=limits)
 
 
 def _recipient(message: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_messaging.vendors.marigold.times import parse_timestamp, utc_text
+from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
 
 __all__ = [
     "Bounce",
@@ -117,7 +117,7 @@ def event_id(kind: str, row: Mapping[str, Any]) -> str:
     moment = _moment(row.get("timestamp"))
     identity = [
         Kind(kind).value,
-        utc_text(moment) if moment else str(row.get("timestamp")),
+        moment.isoformat() if moment else str(row.get("timestamp")),
         *[str(row.get(name) or "") for name in _IDENTIFYING],
         *[str(row.get(name) or "").lower() for name in _IDENTIFYING_ENUMS],
     ]

@@ -6,7 +6,7 @@ After the error sample's ``content.title``, `title`, `body` and `in_app` are tak
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableSet, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any, NotRequired
 
@@ -60,13 +60,12 @@ def prepare(
     reference_of: Callable[[int], str],
     now: datetime,
     limits: BatchLimits = PUSH_LIMITS,
-    seen: MutableSet[str] | None = None,
 ) -> list[Message | Reject]:
     """Return a message, or a reject with all the rules that its row breaks, for every row, in their order.
 
     The parameters are those of `email.prepare`; the recipient of a message is its device token.
     """
-    return _rows.prepare(_PUSH, rows, reference_of=reference_of, now=now, limits=limits, seen=seen)
+    return _rows.prepare(_PUSH, rows, reference_of=reference_of, now=now, limits=limits)
 
 
 def _recipient(message: Mapping[str, Any]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, MutableSet, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
@@ -64,10 +64,9 @@ def prepare(
     reference_of: Callable[[int], str],
     now: datetime,
     limits: BatchLimits,
-    seen: MutableSet[str] | None = None,
 ) -> list[Message | Reject]:
-    """Judge and encode the rows; the result has their order."""
-    seen = set() if seen is None else seen
+    """Judge and encode the rows; the result has their order. Duplicates are told within one call."""
+    seen: set[str] = set()
     drafts = [_draft(kind, row, given, reference_of) for row, given in rows]
     faults = _faults(kind, drafts, now)
     prepared: list[Message | Reject] = []

@@ -26,7 +26,6 @@ _LONGEST = {"years": 366 * _DAY, "months": 31 * _DAY}
 _FIXED = {"weeks": 7 * _DAY, "days": _DAY, "hours": 3_600, "minutes": 60, "seconds": 1}
 
 
-@lru_cache(maxsize=256)
 def parse_timestamp(text: str) -> datetime:
     """Return an aware UTC datetime. The vendor's 7th fractional digit is cut off; no offset means UTC.
 
@@ -35,6 +34,8 @@ def parse_timestamp(text: str) -> datetime:
     if not _TIMESTAMP.fullmatch(text):
         raise ValueError("not an ISO 8601 date and time")
     moment = datetime.fromisoformat(text.upper())
+    if moment.tzinfo is UTC:
+        return moment
     if moment.tzinfo is None:
         return moment.replace(tzinfo=UTC)
     try:
