@@ -75,12 +75,12 @@ _MARIGOLD = {
         "relabeling": {
             "login": "Client ID",
             "password": "Client secret",
-            "host": "Host (only to replace the customer's)",
+            "host": "Host override",
         },
         "placeholders": {
             "login": "the OAuth client ID",
             "password": "the OAuth client secret",
-            "host": "leave empty, or https://… of a gateway",
+            "host": "leave empty, or https://… instead of the customer's",
         },
     },
     "conn-fields": {

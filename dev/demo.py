@@ -119,7 +119,7 @@ def _demonstrate(airflow: LocalAirflow, sandbox: Sandbox, progress: Progress) ->
     airflow.client.wait_for_dag(DAG_ID)
     sandbox.settings("marigold", feedback_delay=FEEDBACK_DELAY)
     bounces_due = sum((row.returns or "").endswith("-bounce") for row in sample_rows())
-    run_id = airflow.client.trigger(DAG_ID, {"min_bounces": bounces_due})
+    run_id = airflow.client.trigger(DAG_ID, {"wait_for": bounces_due})
     progress(f"{DAG_ID} is running on {_shown(SAMPLE)}")
     seen: list[str] = []
 

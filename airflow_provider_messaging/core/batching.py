@@ -23,23 +23,43 @@ class BatchLimits:
 _OPEN, _COMMA, _CLOSE = b"[", b",", b"]"
 
 
-def pack(messages: Iterable[Message], limits: BatchLimits) -> Iterator[list[Message]]:
-    """Cut the stream into batches, each as large as the limits allow.
+class Packer:
+    """Cuts messages, given one after the other, into batches as large as the limits allow.
 
     Every message must fit alone (`BatchLimits.fits_alone`): whoever encodes it rejects it otherwise.
     """
-    batch: list[Message] = []
-    size = len(_OPEN) + len(_CLOSE)
-    for message in messages:
-        grown = size + len(message.data) + (len(_COMMA) if batch else 0)
-        if batch and (len(batch) >= limits.max_messages or grown > limits.max_bytes):
-            yield batch
-            batch = []
+
+    def __init__(self, limits: BatchLimits) -> None:
+        self._limits = limits
+        self._batch: list[Message] = []
+        self._size = 0
+
+    def add(self, message: Message) -> list[Message]:
+        """Take a message and return the batch that has no room for it; empty while it has."""
+        grown = self._size + len(_COMMA) + len(message.data)
+        full: list[Message] = []
+        if len(self._batch) >= self._limits.max_messages or grown > self._limits.max_bytes:
+            full = self.rest()
+        if not self._batch:
             grown = len(_OPEN) + len(message.data) + len(_CLOSE)
-        batch.append(message)
-        size = grown
-    if batch:
-        yield batch
+        self._batch.append(message)
+        self._size = grown
+        return full
+
+    def rest(self) -> list[Message]:
+        """Return the messages that are left and begin anew."""
+        batch, self._batch, self._size = self._batch, [], 0
+        return batch
+
+
+def pack(messages: Iterable[Message], limits: BatchLimits) -> Iterator[list[Message]]:
+    """Cut the stream into batches: see `Packer`."""
+    packer = Packer(limits)
+    for message in messages:
+        if full := packer.add(message):
+            yield full
+    if rest := packer.rest():
+        yield rest
 
 
 def join(messages: Sequence[Message]) -> bytes:

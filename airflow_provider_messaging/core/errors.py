@@ -6,6 +6,7 @@ MessagingError
 ├── ValidationError         rows break the vendor's rules
 ├── RateLimitedError        the vendor throttles beyond our patience; retryable
 ├── VendorError             the vendor answered with an error, or not at all
+├── StorageError            files can't be read or written now; retryable
 └── AmbiguousDeliveryError  messages of which nobody can say whether they were taken
 
 No text in here holds a secret: they are built from codes, names and vendor messages only.
@@ -131,6 +132,12 @@ class VendorError(MessagingError):
         self.trace_id = trace_id
         self.errors = tuple(errors)
         self.retryable = retryable
+
+
+class StorageError(MessagingError):
+    """Object storage failed in a way that a later try may not see."""
+
+    retryable = True
 
 
 class AmbiguousDeliveryError(MessagingError):

@@ -48,6 +48,8 @@ class Request:
     """Seconds to wait for the answer; None takes the connection's."""
     max_response_bytes: int = 64 * MEBIBYTE
     """A longer answer is a `Failure` of kind `TOO_LARGE`."""
+    download_to: str | None = None
+    """A local file that the body of a 2xx answer is streamed to, whole or not at all; None keeps it in memory."""
 
     def __repr__(self) -> str:
         return f"<Request {self.method} {self.operation}>"
@@ -60,17 +62,23 @@ class Response:
     status: int
     headers: Headers = field(default_factory=Headers)
     body: bytes = b""
+    downloaded: int | None = None
+    """Bytes that were written to `Request.download_to`; None where the body is kept in `body`."""
 
     @property
     def ok(self) -> bool:
         return 200 <= self.status < 300
 
     def clock_offset(self, now: datetime) -> timedelta:
-        """Return how far the server's clock is ahead of ours, by its ``Date`` header; 0 where it has none."""
+        """Return how far the server's clock is ahead of ours, by its ``Date`` header.
+
+        The header has whole seconds and was underway for a while: less than two seconds, or no header, is 0.
+        """
         try:
-            return parsedate_to_datetime(self.headers["date"]).replace(tzinfo=UTC) - now
-        except (KeyError, ValueError):
+            offset = parsedate_to_datetime(self.headers["date"]).replace(tzinfo=UTC) - now
+        except (KeyError, ValueError, OverflowError):
             return timedelta(0)
+        return offset if abs(offset) >= timedelta(seconds=2) else timedelta(0)
 
     def json(self) -> Any:
         """Return the decoded body.
@@ -80,7 +88,8 @@ class Response:
         return msgspec.json.decode(self.body)
 
     def __repr__(self) -> str:
-        return f"<Response {self.status}, {len(self.body)} bytes>"
+        size = len(self.body) if self.downloaded is None else self.downloaded
+        return f"<Response {self.status}, {size} bytes>"
 
 
 class FailureKind(Enum):

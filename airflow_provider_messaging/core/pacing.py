@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-SLOWEST = 1.0
-"""Messages a second that are kept up however often the vendor throttles."""
-RECOVERY_SECONDS = 30.0
+SLOWEST = 50.0
+"""Messages a second that are kept up however often the vendor throttles: a full request every two seconds.
+
+A `rate` of less than four times that keeps up a quarter of itself."""
+RECOVERY_SECONDS = 10.0
 """Quiet seconds after which a reduced pace doubles."""
 _MEASURE_SECONDS = 10.0
 
@@ -16,7 +18,7 @@ class Pacer:
     """Reserves time for messages. Pure: `now` is the caller's monotonic clock, in seconds.
 
     After `throttled` nothing starts before the vendor's pause is over, and the pace is half of what was reached; it
-    doubles every 30 quiet seconds until it is back where the vendor first throttled, and is then free again.
+    doubles every 10 quiet seconds until it is back where the vendor first throttled, and is then free again.
 
     :param rate: messages a second, None for no limit.
     """
@@ -61,7 +63,7 @@ class Pacer:
             current = self._reached = measured
         elif self._adapted is None:
             self._reached = current
-        self._adapted = max(current / 2, min(SLOWEST, current))
+        self._adapted = max(current / 2, SLOWEST if self.rate is None else min(SLOWEST, self.rate / 4))
         self._adapted_at = now + pause
 
     def allowed(self, now: float) -> float | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -26,8 +26,11 @@ class Channel(Protocol):
 
     def prepare(
         self, rows: Sequence[tuple[int, object]], *, reference_of: Callable[[int], str], now: datetime
-    ) -> list[Message | Reject]:
-        """Judge and encode rows, in their order. The same rows with the same `now` give the same result."""
+    ) -> Iterable[Message | Reject]:
+        """Judge and encode rows, in their order. The same rows with the same `now` give the same result.
+
+        What makes large messages makes them while it is iterated over.
+        """
         ...
 
     def send(self, messages: Sequence[Message]) -> Flow[Verdict]:

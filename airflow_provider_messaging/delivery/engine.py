@@ -5,73 +5,38 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, Protocol, TypeVar
+from datetime import UTC, datetime
+from typing import Any, TypeVar
 
-from airflow_provider_messaging.core.errors import ConfigurationError, VendorError
+from airflow_provider_messaging.core.errors import VendorError
 from airflow_provider_messaging.core.flow import Flow, Sleep
 from airflow_provider_messaging.core.http import Request
 from airflow_provider_messaging.core.messages import Message, Sighting, Verdict
 from airflow_provider_messaging.core.pacing import Pacer
 from airflow_provider_messaging.delivery.channel import Channel
 from airflow_provider_messaging.delivery.ledger import Ledger
+from airflow_provider_messaging.delivery.options import LedgerStore, Options, Runner
 from airflow_provider_messaging.delivery.outputs import Outputs, reject_of
-from airflow_provider_messaging.delivery.plan import Batch, Group, Plan, RejectedRow, groups
+from airflow_provider_messaging.delivery.plan import GROUP_BYTES, Batch, Group, Plan, RejectedRow, groups
 from airflow_provider_messaging.delivery.reconcile import Reconciler, Reconciliation
 from airflow_provider_messaging.delivery.report import Report
 from airflow_provider_messaging.delivery.settle import Outcome, Stopped, settle
+from airflow_provider_messaging.delivery.verify import InputCheck
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-GROUP_BYTES = 32_000_000
-"""A group of batches that is recorded together holds about this much at most."""
 PROGRESS_SECONDS = 10.0
 GRACE_SECONDS = 4.0
 """How long requests in flight may go on after `stop`; Airflow kills a task about five seconds after its SIGTERM."""
 MOST_REFUSED_BATCHES = 2
 """Batches refused to the last message, without a row named, after which the send is given up."""
-
-
-class Runner(Protocol):
-    """The asynchronous driver of flows."""
-
-    async def run(self, flow: Flow[T], /) -> T: ...
-
-
-class LedgerStore(Protocol):
-    """Where the ledger survives a crash. Called from other threads, never twice at once."""
-
-    def load(self) -> dict[str, Any] | None: ...
-
-    def save(self, document: dict[str, Any]) -> None: ...
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """How to send.
-
-    :param max_concurrency: requests in flight.
-    :param rate_limit: messages a second.
-    :param on_ambiguous: look doubtful messages up, or leave them ambiguous.
-    :param reconcile_window: seconds for which the vendor's tracking may lag behind acceptance.
-    :param clock_skew: how far the vendor's clock may be behind ours.
-    :param assume_sent: an earlier try left no ledger: every message is looked up before it is sent.
-    :param not_before: an earlier, cleared send used the same references until then: older events prove nothing.
-    """
-
-    max_concurrency: int = 4
-    rate_limit: float | None = None
-    on_ambiguous: Literal["reconcile", "fail"] = "reconcile"
-    reconcile_window: float = 60.0
-    clock_skew: timedelta = timedelta(seconds=60)
-    assume_sent: bool = False
-    not_before: datetime | None = None
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 @dataclass(slots=True)
@@ -96,6 +61,16 @@ class _Job:
             for message in messages
         }
         return [message for message in self.pending if message.reference not in settled]
+
+
+@dataclass(slots=True)
+class _Call:
+    """A call of the vendor under way.
+
+    :param on_its_way: the last step was a request that sends: without a reply, it may have been taken.
+    """
+
+    on_its_way: bool = False
 
 
 class Delivery:
@@ -130,10 +105,10 @@ class Delivery:
         self._stopping = asyncio.Event()
         self._in_flight: set[asyncio.Task[None]] = set()
         self._error: BaseException | None = None
-        self._witness: str | None = None
         self._began = time.monotonic()
         self._refused_batches = 0
         self._ledger = Ledger.new(clock())
+        self._input = InputCheck(self._ledger)
         self._earlier: datetime | None = None
         """The last entry of the earlier try's ledger: when its messages were accepted at the latest."""
         self.report = Report()
@@ -153,7 +128,8 @@ class Delivery:
             if document is not None:
                 self._ledger = Ledger.load(document)
                 self._earlier = self._ledger.updated
-                await self._in_thread(self._verify_input)
+                self._input = InputCheck(self._ledger)
+                await self._in_thread(self._input.read, self._plan(lambda _: None).batches())
                 log.info("an earlier try left a ledger: %d messages were accepted by then", self._ledger.accepted)
             elif self._options.assume_sent:
                 log.warning("an earlier try left no ledger: every message is looked up before it is sent")
@@ -167,25 +143,28 @@ class Delivery:
 
     def stop(self, grace: float = GRACE_SECONDS) -> None:
         """Start no new request and give those in flight `grace` seconds. Call it on the event loop."""
-        self._fail(Stopped("the task was asked to end"))
+        self._fail(_stopped())
         for task in self._in_flight:
             asyncio.get_running_loop().call_later(grace, task.cancel)
 
     async def send(self, messages: Sequence[Message]) -> Verdict:
         await self._pause(self._pacer.reserve(len(messages), time.monotonic()))
-        return await self._runner.run(self._observed(self._channel.send(messages)))
+        call = _Call()
+        try:
+            return await self._runner.run(self._observed(self._channel.send(messages), call))
+        except asyncio.CancelledError:
+            if call.on_its_way:
+                raise
+            raise _stopped() from None
 
     async def reconcile(self, messages: Sequence[Message], *, sent_by: float | None = None) -> Reconciliation:
-        since = self._ledger.started - self._options.clock_skew
-        if self._options.not_before is not None:
-            since = max(since, self._options.not_before)
         reconciler = Reconciler(
             look_up=self._look_up,
-            since=since,
+            since=self._since,
             window=self._options.reconcile_window,
             concurrency=self._options.max_concurrency,
             proven=self._ledger.tracking_proven,
-            witness=self._witness,
+            witness=lambda: self._ledger.witness,
             sleep=self._pause,
             clock=time.monotonic,
         )
@@ -204,8 +183,11 @@ class Delivery:
         for _ in range(count):
             await queue.put(None)
         await asyncio.gather(*workers)
-        self._ledger.complete = self._error is None
-        await self._save()
+        self._ledger.complete = self._ledger.complete or self._error is None
+        try:
+            await self._save()
+        except Exception as error:
+            self._fail(error)
 
     async def _feed(self, queue: asyncio.Queue[_Job | None]) -> None:
         """Put every batch into the queue; after a stop only those that earlier tries began, for the files' sake."""
@@ -215,6 +197,7 @@ class Delivery:
         while (group := await self._in_thread(next, planned, None)) is not None:
             if self._stopping.is_set() and self._outputs.ready:
                 return
+            self._input.reread(group.batches)
             self._count(group)
             jobs = [self._job(batch, known) for batch in group.batches]
             try:
@@ -224,11 +207,13 @@ class Delivery:
                 self._fail(error)
             for job in jobs:
                 await queue.put(job)
-            self._outputs.ready = not jobs or jobs[-1].batch.number + 1 >= known
+            if jobs:
+                self._outputs.ready = jobs[-1].batch.number + 1 >= known
+        self._input.end()
 
     async def _record(self, jobs: list[_Job], known: int) -> None:
         """Clear up what earlier tries left in doubt, and save the intention to send the rest."""
-        await self._clear_doubts(jobs)
+        await self._within_grace(self._clear_doubts(jobs))
         self._ledger.intend([job.batch for job in jobs if job.batch.number >= known])
         self._ledger.intend_again(
             job.batch.ordinals()[message.reference]
@@ -262,7 +247,6 @@ class Delivery:
         self.report.accepted += len(accepted)
         self.report.resumed += len(accepted)
         self._outputs.settle(accepted, "accepted", self._earlier)
-        self._witness = accepted[0].reference if accepted else self._witness
         return job
 
     async def _clear_doubts(self, jobs: list[_Job]) -> None:
@@ -300,12 +284,17 @@ class Delivery:
 
     async def _settle(self, job: _Job) -> None:
         look_up = self._options.on_ambiguous == "reconcile"
-        task = asyncio.create_task(settle(job.pending, job.outcome, self, look_up=look_up))
+        try:
+            await self._within_grace(settle(job.pending, job.outcome, self, look_up=look_up))
+        except BaseException as error:
+            self._fail(error)
+
+    async def _within_grace(self, work: Coroutine[Any, Any, None]) -> None:
+        """Do what a stop lets go on until its grace is over."""
+        task = asyncio.create_task(work)
         self._in_flight.add(task)
         try:
             await task
-        except BaseException as error:
-            self._fail(error)
         finally:
             self._in_flight.discard(task)
 
@@ -327,8 +316,8 @@ class Delivery:
         report.ambiguous += len(ambiguous)
         report.repeated += outcome.repeated
         self.reason = outcome.reason or self.reason
-        if outcome.accepted:
-            self._witness = outcome.accepted[0].reference
+        if outcome.accepted and not self._ledger.witness:
+            self._ledger.witness = outcome.accepted[0].reference
         if len(outcome.accepted) == len(job.batch.messages):
             self._ledger.settle(job.batch)
         else:
@@ -370,47 +359,30 @@ class Delivery:
             on_reject=on_reject,
         )
 
-    def _verify_input(self) -> None:
-        """Compare the input with the digests of what earlier tries recorded."""
-        marks = iter(self._ledger.marks)
-        recorded, accepted = self._ledger.recorded, self._ledger.accepted
-        mark, first_row, batches = next(marks), 0, 0
-        for batch in self._plan(lambda _: None).batches():
-            if batches >= recorded.batches:
-                batches += 1
-                break
-            batches = batch.number + 1
-            if batches == mark.batches:
-                if batch.digest != mark.digest:
-                    raise _changed(f"rows {first_row} to {batch.messages[-1].row} differ", accepted)
-                first_row, mark = batch.messages[-1].row + 1, next(marks, mark)
-        if batches < recorded.batches:
-            raise _changed("it is shorter", accepted)
-        if batches > recorded.batches and self._ledger.complete:
-            raise _changed(f"there are new rows from {first_row} on", accepted)
-
-    def _observed(self, flow: Flow[Verdict]) -> Flow[Verdict]:
-        """Count the requests of a send and slow down with the vendor; between requests is where a stop takes effect."""
+    def _observed(self, flow: Flow[T], call: _Call) -> Flow[T]:
+        """Count the requests that send and slow down with the vendor; between requests is where a stop takes effect."""
         reply = None
         try:
             while True:
                 step = flow.send(reply)
                 if self._stopping.is_set() and isinstance(step, Request | Sleep):
-                    raise Stopped("the task was asked to end")
-                if isinstance(step, Sleep) and step.throttled:
+                    raise _stopped()
+                if isinstance(step, Sleep) and step.throttled and call.on_its_way:
                     self.report.throttled += 1
                     self._pacer.throttled(step.seconds, time.monotonic())
-                if isinstance(step, Request) and step.operation == self._channel.operation:
-                    self.report.requests += 1
+                call.on_its_way = isinstance(step, Request) and step.operation == self._channel.operation
+                self.report.requests += call.on_its_way
                 reply = yield step
         except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+            value: T = end.value
+            return value
         finally:
             flow.close()
 
     async def _look_up(self, reference: str, since: datetime) -> Sighting:
         reused = self._options.not_before is not None
-        return await self._runner.run(self._channel.look_up(reference, since=since, reused=reused))
+        look_up = self._channel.look_up(reference, since=since, reused=reused)
+        return await self._runner.run(self._observed(look_up, _Call()))
 
     async def _pause(self, seconds: float) -> None:
         """Sleep, unless a stop comes first."""
@@ -418,7 +390,15 @@ class Delivery:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._stopping.wait(), seconds)
         if self._stopping.is_set():
-            raise Stopped("the task was asked to end")
+            raise _stopped()
+
+    @property
+    def _since(self) -> datetime:
+        """The time before which a tracking event proves nothing."""
+        not_before = self._options.not_before or _EPOCH
+        if self._options.assume_sent:
+            return not_before
+        return max(self._ledger.started - self._options.clock_skew, not_before)
 
     @property
     def _group_size(self) -> int:
@@ -443,24 +423,5 @@ class Delivery:
             )
 
 
-def _changed(what: str, accepted: int) -> ConfigurationError:
-    return ConfigurationError(
-        f"the input is not the one that an earlier try of this task began to send: {what}. {accepted} messages were "
-        "accepted by then, and nothing was sent now. Restore the input and retry, or clear the task to send all of the "
-        "new input, with new references",
-        setting="messages or messages_path",
-    )
-
-
-def dry_run(plan: Callable[[Callable[[RejectedRow], None]], Plan], outputs: Outputs) -> Report:
-    """Judge and pack every row and send nothing: the report of a send in which the vendor takes all that is valid."""
-    report = Report()
-    for group in groups(plan, size=1, max_bytes=GROUP_BYTES):
-        for rejected in group.rejects:
-            outputs.reject(rejected.reject, rejected.raw)
-        valid = sum(len(batch.messages) for batch in group.batches)
-        report.messages += valid + len(group.rejects)
-        report.rejected += len(group.rejects)
-        report.accepted += valid
-        report.requests += len(group.batches)
-    return report
+def _stopped() -> Stopped:
+    return Stopped("the task was asked to end")

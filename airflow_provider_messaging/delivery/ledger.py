@@ -54,6 +54,8 @@ class Ledger:
     tracking_proven: bool = False
     complete: bool = False
     """The end of the input was reached: more rows would be a change."""
+    witness: str = ""
+    """Reference of a message that the vendor acknowledged: whether look-ups work can be tried with it."""
     not_taken: set[int] = field(default_factory=set)
     """Ordinals below `horizon` that the vendor surely has not accepted."""
     perhaps: set[int] = field(default_factory=set)
@@ -145,6 +147,7 @@ class Ledger:
             "updated": now.isoformat(),
             "tracking_proven": self.tracking_proven,
             "complete": self.complete,
+            "witness": self.witness,
             "done": _dump_mark(self._done),
             "marks": [_dump_mark(mark) for mark in self._marks],
             "open": [
@@ -171,6 +174,7 @@ class Ledger:
             updated=datetime.fromisoformat(document["updated"]).astimezone(UTC),
             tracking_proven=document["tracking_proven"],
             complete=document["complete"],
+            witness=document["witness"],
             not_taken=unpack_ordinals(document["not_taken"]),
             perhaps=unpack_ordinals(document["perhaps"]),
         )

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from airflow_provider_messaging.core.batching import pack
+from airflow_provider_messaging.core.batching import Packer
 from airflow_provider_messaging.core.errors import FieldError
 from airflow_provider_messaging.core.messages import Message, Reject
 from airflow_provider_messaging.delivery.channel import Channel
@@ -16,6 +16,10 @@ from airflow_provider_messaging.delivery.references import ReferenceSet
 from airflow_provider_messaging.delivery.source import BadLine, chunks
 
 _CHUNK = 100
+GROUP_BYTES = 32_000_000
+"""A group of batches that is recorded together holds about this much at most."""
+MOST_REJECTS = 500
+"""Rejects that a group holds, give or take a chunk: an input may have nothing else."""
 START_DIGEST = b""
 
 
@@ -65,44 +69,56 @@ class Plan:
     rows_read: int = field(default=0, init=False)
 
     def batches(self) -> Iterator[Batch]:
-        raw: dict[int, Any] = {}
-        digest, ordinal = START_DIGEST, 0
-        for number, messages in enumerate(pack(self._valid(raw), self.channel.limits)):
-            chain = hashlib.blake2b(digest, digest_size=16)
-            for message in messages:
-                chain.update(message.data)
-            digest = chain.digest()
-            yield Batch(
-                number=number,
-                first_ordinal=ordinal,
-                messages=messages,
-                raw={message.row: raw.pop(message.row) for message in messages},
-                digest=digest,
-            )
-            ordinal += len(messages)
+        return (batch for batch in self.steps() if batch is not None)
 
-    def _valid(self, raw: dict[int, Any]) -> Iterator[Message]:
+    def steps(self) -> Iterator[Batch | None]:
+        """Yield the batches, and a None after every chunk of rows: a moment to take the rejects away."""
+        packer = Packer(self.channel.limits)
         seen = ReferenceSet()
+        raw: dict[int, Any] = {}
+        last: Batch | None = None
         for chunk in chunks(self.rows, _CHUNK):
-            values = dict(chunk)
             self.rows_read += len(chunk)
-            readable = [(row, value) for row, value in chunk if not isinstance(value, BadLine)]
-            if len(readable) < len(chunk):
-                self._reject_bad_lines(chunk)
-            for result in self.channel.prepare(readable, reference_of=self.reference_of, now=self.now):
-                if isinstance(result, Reject):
-                    self.on_reject(RejectedRow(result, values[result.row]))
-                elif not seen.add(result.reference):
-                    self.on_reject(RejectedRow(_duplicate(result), values[result.row]))
-                else:
-                    raw[result.row] = values[result.row]
-                    yield result
+            for message, value in self._valid(chunk, seen):
+                if full := packer.add(message):
+                    yield (last := _following(last, full, raw))
+                raw[message.row] = value
+            yield None
+        if rest := packer.rest():
+            yield _following(last, rest, raw)
+
+    def _valid(self, chunk: list[tuple[int, Any]], seen: ReferenceSet) -> Iterator[tuple[Message, Any]]:
+        values = dict(chunk)
+        readable = [(row, value) for row, value in chunk if not isinstance(value, BadLine)]
+        if len(readable) < len(chunk):
+            self._reject_bad_lines(chunk)
+        for result in self.channel.prepare(readable, reference_of=self.reference_of, now=self.now):
+            if isinstance(result, Reject):
+                self.on_reject(RejectedRow(result, values[result.row]))
+            elif not seen.add(result.reference):
+                self.on_reject(RejectedRow(_duplicate(result), values[result.row]))
+            else:
+                yield result, values[result.row]
 
     def _reject_bad_lines(self, chunk: list[tuple[int, Any]]) -> None:
         for row, value in chunk:
             if isinstance(value, BadLine):
                 error = FieldError(field="", code="INVALID_JSON", message=f"the line is not JSON: {value.reason}")
                 self.on_reject(RejectedRow(Reject(row=row, errors=(error,)), value))
+
+
+def _following(last: Batch | None, messages: Sequence[Message], raw: dict[int, Any]) -> Batch:
+    """Return the batch behind `last`, and take its rows out of `raw`."""
+    chain = hashlib.blake2b(last.digest if last else START_DIGEST, digest_size=16)
+    for message in messages:
+        chain.update(message.data)
+    return Batch(
+        number=last.number + 1 if last else 0,
+        first_ordinal=last.first_ordinal + len(last.messages) if last else 0,
+        messages=messages,
+        raw={message.row: raw.pop(message.row) for message in messages},
+        digest=chain.digest(),
+    )
 
 
 @dataclass(slots=True)
@@ -114,14 +130,18 @@ class Group:
 
 
 def groups(make_plan: Callable[[Callable[[RejectedRow], None]], Plan], *, size: int, max_bytes: int) -> Iterator[Group]:
-    """Plan in groups of at most `size` batches and about `max_bytes`, the last with the rejects after it."""
+    """Plan in groups of at most `size` batches and about `max_bytes`.
+
+    Many rejects end a group as well, which may then have no batch at all.
+    """
     group = Group()
     plan = make_plan(lambda rejected: group.rejects.append(rejected))
     held = 0
-    for batch in plan.batches():
-        group.batches.append(batch)
-        held += batch.size
-        if len(group.batches) >= size or held >= max_bytes:
+    for batch in plan.steps():
+        if batch is not None:
+            group.batches.append(batch)
+            held += batch.size
+        if len(group.batches) >= size or held >= max_bytes or len(group.rejects) >= MOST_REJECTS:
             full, group, held = group, Group(), 0
             yield full
     if group.batches or group.rejects:

@@ -37,6 +37,7 @@ class Reconciler:
     only if the look-up is known to work: by any answer but 404, or by finding a message of this send that the vendor
     has acknowledged (`witness`). A wrong path answers 404 to everything and would otherwise let all be sent twice.
 
+    :param witness: asked for when it is needed, since one may come up meanwhile; empty where there is none.
     :param since: events before it prove nothing.
     :param window: seconds for which tracking may lag behind acceptance.
     """
@@ -46,7 +47,7 @@ class Reconciler:
     window: float
     concurrency: int
     proven: bool = False
-    witness: str | None = None
+    witness: Callable[[], str] = str
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float]
 
@@ -97,9 +98,9 @@ class Reconciler:
             )
 
     async def _ask_witness(self) -> None:
-        if self.witness is not None:
-            sightings, _ = await self._look_up_all([self.witness])
-            self.proven = sightings.get(self.witness) is Sighting.SEEN
+        if witness := self.witness():
+            sightings, _ = await self._look_up_all([witness])
+            self.proven = sightings.get(witness) is Sighting.SEEN
 
     async def _look_up_all(self, references: list[str]) -> tuple[dict[str, Sighting], MessagingError | None]:
         slots = asyncio.Semaphore(self.concurrency)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from abc import abstractmethod
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from importlib import import_module
 from typing import TYPE_CHECKING, Any, Self, TypeVar
 
 from airflow.providers.common.compat.sdk import BaseHook
@@ -84,10 +86,16 @@ class MessagingHook(BaseHook):
     @asynccontextmanager
     async def async_transport(self, client: Client) -> AsyncIterator[AsyncTransport]:
         """Open the asynchronous driver of a client."""
+        # Beside the loop: importing aiohttp on it would hold up all the triggers that share it.
+        await asyncio.to_thread(import_module, "airflow_provider_messaging.transport._aiohttp")
         from airflow_provider_messaging.transport.aio import AsyncTransport
 
         async with AsyncTransport(client.options) as transport:
             yield transport
+
+    def open(self) -> None:
+        """Read the connection now: threads that share the hook must not all begin with it."""
+        _ = self._transport
 
     def close(self) -> None:
         """Close the HTTP connections."""

@@ -12,7 +12,8 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_messaging.delivery.channel import Channel
-from airflow_provider_messaging.delivery.engine import Delivery, LedgerStore, Options, Runner
+from airflow_provider_messaging.delivery.engine import Delivery
+from airflow_provider_messaging.delivery.options import LedgerStore, Options, Runner
 from airflow_provider_messaging.delivery.outputs import Outputs
 from airflow_provider_messaging.delivery.references import SendIdentity
 from airflow_provider_messaging.delivery.report import Report

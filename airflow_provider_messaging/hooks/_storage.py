@@ -34,6 +34,10 @@ def storage_path(path: str, setting: str) -> ObjectStoragePath:
         raise ConfigurationError(f"{path!r} can't be used ({error})", setting=setting) from None
 
 
+def is_local(path: ObjectStoragePath) -> bool:
+    return path.protocol in _LOCAL
+
+
 def is_compressed(path: str) -> bool:
     return path.endswith(_GZIP_SUFFIXES)
 
@@ -69,7 +73,7 @@ def lines_of(path: str, setting: str) -> Callable[[], Iterator[Any]]:
 def publisher(path: str, setting: str) -> Publish:
     """Return what puts a local file in the place of `path`, all or nothing."""
     target = storage_path(path, setting)
-    if target.protocol in _LOCAL:
+    if is_local(target):
         return copy_to(target.path)
     return lambda name: target.fs.put_file(name, target.path)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
@@ -15,7 +15,8 @@ from airflow_provider_messaging.core.errors import ValidationError
 from airflow_provider_messaging.core.flow import Api
 from airflow_provider_messaging.core.messages import Reject
 from airflow_provider_messaging.core.windows import Window
-from airflow_provider_messaging.hooks._base import Client, MessagingHook, mask, redactor
+from airflow_provider_messaging.hooks._archive import ArchiveHook
+from airflow_provider_messaging.hooks._base import Client, mask, redactor
 from airflow_provider_messaging.transport.options import TransportOptions
 from airflow_provider_messaging.vendors.marigold import api as calls
 from airflow_provider_messaging.vendors.marigold.auth import bearer_auth
@@ -24,8 +25,11 @@ from airflow_provider_messaging.vendors.marigold.endpoints import VENDOR
 from airflow_provider_messaging.vendors.marigold.problems import read_problem
 from airflow_provider_messaging.vendors.marigold.tracking import TrackingEvent
 
+if TYPE_CHECKING:
+    from airflow_provider_messaging.vendors.marigold.compose import Composer
 
-class MarigoldHook(MessagingHook):
+
+class MarigoldHook(ArchiveHook):
     """Single calls to Marigold Engage Delivery Cloud.
 
     :param marigold_conn_id: a connection of type ``marigold``.
@@ -57,9 +61,10 @@ class MarigoldHook(MessagingHook):
         """Return the API as this connection reaches it."""
         return self.client.api
 
-    def email_channel(self, client: Client) -> calls.SendChannel:
+    def email_channel(self, client: Client, *, composer: Composer | None = None) -> calls.SendChannel:
         """Return e-mail sending as the delivery engine needs it."""
-        return calls.email_channel(client.api, tracking_verified=client.config.tracking_verified)
+        verified = client.config.tracking_verified
+        return calls.email_channel(client.api, tracking_verified=verified, composer=composer)
 
     def push_channel(self, client: Client) -> calls.SendChannel:
         """Return push sending as the delivery engine needs it."""
@@ -84,7 +89,7 @@ class MarigoldHook(MessagingHook):
         return self._send(self.push_channel(self.client), messages)
 
     def _send(self, channel: calls.SendChannel, messages: Sequence[Mapping[str, Any]]) -> int:
-        results = channel.prepare(list(enumerate(messages)), reference_of=lambda _: "", now=datetime.now(UTC))
+        results = list(channel.prepare(list(enumerate(messages)), reference_of=lambda _: "", now=datetime.now(UTC)))
         rejects = [result for result in results if isinstance(result, Reject)]
         if rejects:
             raise ValidationError(

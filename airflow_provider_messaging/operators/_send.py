@@ -19,14 +19,15 @@ from airflow_provider_messaging.core.errors import (
     RowError,
     ValidationError,
 )
-from airflow_provider_messaging.delivery.engine import Options, dry_run
+from airflow_provider_messaging.delivery.dry_run import dry_run
+from airflow_provider_messaging.delivery.options import Options
 from airflow_provider_messaging.delivery.outputs import Outputs
 from airflow_provider_messaging.delivery.plan import Plan
 from airflow_provider_messaging.delivery.report import Report
 from airflow_provider_messaging.delivery.settle import Stopped
 from airflow_provider_messaging.hooks._delivery import DeliveryThread, identity_of, ledger_store, origin_of
 from airflow_provider_messaging.hooks._errors import no_retry_where_useless
-from airflow_provider_messaging.hooks._storage import line_file, lines_of
+from airflow_provider_messaging.hooks._storage import line_file, lines_of, storage_path
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -107,15 +108,16 @@ class BatchSendOperator(BaseOperator):
             client = hook.client
             channel = self.make_channel(hook, client)
             rows = self._rows()
+            if self.only_validate or self.on_rejected == "fail":
+                judged = Outputs(manifest=None, rejects=line_file(self.rejects_path, "rejects_path"), origin={})
+                report = self._validate(rows, channel, context, judged)
+                if self.only_validate:
+                    return self._conclude(report, judged)
             outputs = Outputs(
-                manifest=None if self.only_validate else line_file(self.manifest_path, "manifest_path"),
+                manifest=line_file(self.manifest_path, "manifest_path"),
                 rejects=line_file(self.rejects_path, "rejects_path"),
                 origin=origin_of(context),
             )
-            if self.only_validate or self.on_rejected == "fail":
-                report = self._validate(rows, channel, context, outputs if self.only_validate else None)
-                if self.only_validate:
-                    return self._conclude(report, outputs)
             store, assume_sent, not_before = ledger_store(context)
             try:
                 with outputs:
@@ -143,13 +145,12 @@ class BatchSendOperator(BaseOperator):
             self._thread.stop()
 
     def _validate(
-        self, rows: Callable[[], Iterable[Any]], channel: Channel, context: Context, outputs: Outputs | None
+        self, rows: Callable[[], Iterable[Any]], channel: Channel, context: Context, outputs: Outputs
     ) -> Report:
         """Judge every row before any is sent.
 
         :raises ValidationError: if a row breaks a rule and `on_rejected` is ``fail``.
         """
-        own = outputs or Outputs(manifest=None, rejects=line_file(self.rejects_path, "rejects_path"), origin={})
 
         def plan(on_reject: Callable[..., None]) -> Plan:
             return Plan(
@@ -160,13 +161,14 @@ class BatchSendOperator(BaseOperator):
                 on_reject=on_reject,
             )
 
-        with own:
-            report = dry_run(plan, own)
+        with outputs:
+            report = dry_run(plan, outputs)
+            outputs.ready = True
         if report.rejected and self.on_rejected == "fail":
             raise ValidationError(
                 f"{report.rejected} of {report.messages} rows break the vendor's rules; nothing was sent. "
-                + self._sample(own),
-                rows=[reject.as_row_error() for reject in own.sample],
+                + self._sample(outputs),
+                rows=[reject.as_row_error() for reject in outputs.sample],
                 setting="the rows, or on_rejected='continue' to send the others",
             )
         return report
@@ -212,6 +214,9 @@ class BatchSendOperator(BaseOperator):
             raise ConfigurationError("max_concurrency must be at least 1", setting="max_concurrency")
         if self.rate_limit is not None and self.rate_limit <= 0:
             raise ConfigurationError("rate_limit must be above 0, or None", setting="rate_limit")
+        for name in ("manifest_path", "rejects_path"):
+            if getattr(self, name) is not None:
+                storage_path(getattr(self, name), name)
         for name in ("reconcile_window", "clock_skew"):
             if getattr(self, name) < 0:
                 raise ConfigurationError(f"{name} must not be negative", setting=name)

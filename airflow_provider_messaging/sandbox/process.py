@@ -113,6 +113,13 @@ class Sandbox:
         seeded: dict[str, Any] = self._call("POST", "seed", order)
         return seeded
 
+    def seed_archive(
+        self, profile: str, messages: Sequence[Mapping[str, Any]], *, vendor: str = "marigold", **more: Any
+    ) -> None:
+        """Add archived messages of a profile: ``message_id``, ``timestamp``, ``attachments`` and more of each."""
+        order = {"vendor": vendor, "kind": "archive", "profile": profile, "messages": list(messages), **more}
+        self._call("POST", "seed", order)
+
     def settings(self, vendor: str = "marigold", **changes: Any) -> dict[str, Any]:
         """Change settings; without changes, read them."""
         if changes:

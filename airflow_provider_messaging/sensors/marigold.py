@@ -12,11 +12,15 @@ from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.hooks._errors import no_retry_where_useless
 from airflow_provider_messaging.hooks._window import run_window
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
+from airflow_provider_messaging.sensors._archive import ArchiveExportSensor
+from airflow_provider_messaging.sensors._delivery import DeliverySensor
 from airflow_provider_messaging.triggers._events import read_event
 from airflow_provider_messaging.vendors.marigold.query import FeedbackQuery, count_feedback
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+__all__ = ["ArchiveExportSensor", "BounceSensor", "DeliverySensor"]
 
 
 class BounceSensor(BaseSensorOperator):
@@ -103,11 +107,11 @@ class BounceSensor(BaseSensorOperator):
         )
 
     def poke(self, context: Context) -> PokeReturnValue:
-        query = self._query(context)
+        query, min_count = self._query(context), self._min_count()
         with MarigoldHook(self.marigold_conn_id) as hook:
             found = hook.run(count_feedback(hook.get_conn(), query))
-        self.log.info("%d of %s rows are there", found.count, self.min_count)
-        return PokeReturnValue(is_done=found.count >= self._min_count(), xcom_value=found.as_dict())
+        self.log.info("%d of %d rows are there", found.count, min_count)
+        return PokeReturnValue(is_done=found.count >= min_count, xcom_value=found.as_dict())
 
     def execute_complete(self, context: Context, event: dict[str, Any] | None = None) -> dict[str, Any]:
         """Return what the trigger found, or raise what it met."""
@@ -124,8 +128,9 @@ class BounceSensor(BaseSensorOperator):
 
     def _query(self, context: Context) -> FeedbackQuery:
         start = self.start or run_window(cast("dict[str, Any]", context)).start
-        if isinstance(self.references, str):
-            raise ConfigurationError("references must be a list", setting="references")
+        for name in ("kinds", "bounce_types", "references"):
+            if isinstance(getattr(self, name), str):
+                raise ConfigurationError(f"{name} must be a list", setting=name)
         query = FeedbackQuery(
             start=_iso(start),
             end=_iso(self.end) if self.end else None,

@@ -75,6 +75,7 @@ class FeedbackToObjectStorageOperator(BaseOperator):
         """Write the files and return their names and counts."""
         with no_retry_where_useless():
             kinds = _checked_kinds(self.kinds)
+            _check_positive(self.page_size, "page_size")
             window = self._window(context)
             files: list[str] = []
             rows: dict[str, int] = {}
@@ -161,6 +162,7 @@ class FeedbackToSqlOperator(BaseOperator):
         """Load the files and return how many rows they hold."""
         with no_retry_where_useless():
             kinds = _checked_kinds(self.kinds)
+            _check_positive(self.commit_every, "commit_every")
             files = [(name, self._kind(name, kinds)) for name in self._files(kinds)]
             table = EventTable(BaseHook.get_hook(self.sql_conn_id), self.table)
             if self.create_table:
@@ -176,15 +178,26 @@ class FeedbackToSqlOperator(BaseOperator):
     def _files(self, kinds: Sequence[str]) -> list[str]:
         source = self.source_path
         if isinstance(source, dict):
-            source = source.get("files", [])
+            if "files" not in source:
+                raise ConfigurationError(
+                    "it is not the result of FeedbackToObjectStorageOperator: it names no files",
+                    setting="source_path",
+                )
+            source = source["files"]
         if not isinstance(source, str):
             return [str(name) for name in source]
         path = storage_path(source, "source_path")
-        if not path.exists():
+        # The path's own methods may use another file system than the one that is attached in Airflow.
+        if not path.fs.exists(path.path):
             raise ConfigurationError(f"there is nothing at {source!r}", setting="source_path")
-        if not path.is_dir():
+        if not path.fs.isdir(path.path):
             return [source]
-        return sorted(str(file) for kind in kinds for file in (path / f"kind={kind}").rglob("*.ndjson*"))
+        files: list[str] = []
+        for folder in (f"/kind={kind}/" for kind in kinds):
+            found = path.fs.find(path.path.rstrip("/") + folder)
+            files += [source.rstrip("/") + folder + name.rpartition(folder)[2] for name in found]
+        # Not the parts that a landing is writing at this moment, or left behind when it was killed.
+        return sorted(name for name in files if name.endswith((".ndjson", ".ndjson.gz")))
 
     def _kind(self, name: str, kinds: Sequence[str]) -> str:
         for kind in KINDS:
@@ -213,6 +226,11 @@ def _checked_kinds(kinds: Sequence[str]) -> list[str]:
             f"kinds must be some of {', '.join(KINDS)}, not {listed}", vendor=VENDOR, setting="kinds"
         )
     return listed
+
+
+def _check_positive(value: int, setting: str) -> None:
+    if value < 1:
+        raise ConfigurationError(f"{setting} must be at least 1", vendor=VENDOR, setting=setting)
 
 
 def _moment(value: Any, setting: str) -> datetime:

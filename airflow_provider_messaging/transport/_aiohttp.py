@@ -14,6 +14,7 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from yarl import URL
 
+from airflow_provider_messaging.core.errors import MessagingError
 from airflow_provider_messaging.core.http import Failure, FailureKind, Headers, Reply, Request, Response
 from airflow_provider_messaging.transport.failures import classify
 from airflow_provider_messaging.transport.options import TransportOptions
@@ -85,6 +86,7 @@ class Client:
         connect_timeout = self._options.connect_timeout
         read_timeout = request.read_timeout or self._options.read_timeout
         response: aiohttp.ClientResponse | None = None
+        body: Body | None = None
         whole = False
         try:
             # Neither of aiohttp's timeouts covers the sending: it gets as long as the wait for the answer.
@@ -105,12 +107,14 @@ class Client:
             if proxy is not None and response.status == 407:
                 return Failure(kind=FailureKind.PROXY, detail="it answered with 407")
             headers = Headers({n.decode("latin-1"): v.decode("latin-1") for n, v in response.raw_headers})
-            body = Body(request, headers)
+            body = Body(request, headers, response.status)
             async for chunk in response.content.iter_any():
                 body.feed(chunk)
-            reply = Response(status=response.status, headers=headers, body=body.finish())
+            reply = Response(status=response.status, headers=headers, body=body.finish(), downloaded=body.downloaded)
             whole = True
             return reply
+        except MessagingError:  # our own disk's fault, not the vendor's
+            raise
         except Exception as error:  # whatever the library raises may quote the URL
             return classify(
                 error,
@@ -119,6 +123,8 @@ class Client:
                 status=None if response is None else response.status,
             )
         finally:
+            if body is not None and not whole:
+                body.discard()
             if response is not None:
                 if whole:
                     response.release()

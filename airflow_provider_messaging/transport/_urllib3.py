@@ -18,6 +18,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
+from airflow_provider_messaging.core.errors import MessagingError
 from airflow_provider_messaging.core.http import Failure, FailureKind, Headers, Reply, Request, Response
 from airflow_provider_messaging.transport.failures import classify
 from airflow_provider_messaging.transport.options import TransportOptions
@@ -161,6 +162,7 @@ class Adapter(HTTPAdapter):
             proxies = {"http": proxy.url, "https": proxy.url}
             self._proxy_headers[proxy.url] = proxy.headers
         raw: Any = None
+        body: Body | None = None
         whole = False
         with _exchanging(exchange):
             try:
@@ -174,12 +176,14 @@ class Adapter(HTTPAdapter):
                     return Failure(kind=FailureKind.PROXY, detail="it answered with 407")
                 # The library's own view joins repeated headers, and decodes without a bound.
                 headers = Headers(dict(raw.headers.iteritems()))
-                body = Body(request, headers)
+                body = Body(request, headers, raw.status)
                 for chunk in raw.stream(_CHUNK, decode_content=False):
                     body.feed(chunk)
-                response = Response(status=raw.status, headers=headers, body=body.finish())
+                response = Response(status=raw.status, headers=headers, body=body.finish(), downloaded=body.downloaded)
                 whole = True
                 return response
+            except MessagingError:  # our own disk's fault, not the vendor's
+                raise
             except Exception as error:  # whatever the library raises may quote the URL
                 return classify(
                     error,
@@ -188,6 +192,8 @@ class Adapter(HTTPAdapter):
                     status=None if raw is None else raw.status,
                 )
             finally:
+                if body is not None and not whole:
+                    body.discard()
                 if raw is not None:
                     if not whole:
                         raw.close()

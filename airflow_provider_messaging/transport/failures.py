@@ -19,6 +19,7 @@ from airflow_provider_messaging.transport.wire import Broken, TooLarge
 _HANDSHAKE_ALERT = re.compile(r"ALERT.*(CERTIFICATE|UNKNOWN_CA|ACCESS_DENIED|HANDSHAKE_FAILURE)")
 _TUNNEL_REFUSED = re.compile(r"Tunnel connection failed: (\d{3})")
 _LOST = frozenset({"ServerDisconnectedError"})  # aiohttp's, no OSError
+_STANDARD = frozenset({"builtins", "socket", "ssl"})
 _EAI_NAMES = {getattr(socket, name): name for name in dir(socket) if name.startswith("EAI_")}
 
 
@@ -61,8 +62,9 @@ def describe(error: BaseException) -> str:
 def _class_name(error: BaseException) -> str:
     if type(error).__name__ in _LOST:
         return "ConnectionResetError"
-    builtin = (kind for kind in type(error).__mro__ if kind.__module__ in {"builtins", "socket", "ssl"})
-    return next(builtin if isinstance(error, OSError) else iter([type(error)])).__name__
+    if isinstance(error, OSError):
+        return next(kind.__name__ for kind in type(error).__mro__ if kind.__module__ in _STANDARD)
+    return type(error).__name__
 
 
 def _before_sending(leaf: BaseException, proxied: bool) -> FailureKind:

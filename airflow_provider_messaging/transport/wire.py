@@ -8,12 +8,15 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
 from airflow_provider_messaging.core.errors import ConfigurationError
-from airflow_provider_messaging.core.http import Headers, Request
+from airflow_provider_messaging.core.http import MEBIBYTE, Headers, Request
 from airflow_provider_messaging.transport.options import TransportOptions
+from airflow_provider_messaging.transport.sinks import File, Memory
 
 _PATH_SAFE = "!$&'()*+,;=:@/%"
 _QUERY_SAFE = _PATH_SAFE + "?"
 _ESCAPE = re.compile(r"%([0-9A-Fa-f]{2})?")
+_LONGEST_PROBLEM = 64 * MEBIBYTE
+_LARGEST_PIECE = MEBIBYTE
 _NO_BODY_EXPECTED = frozenset({"GET", "HEAD", "OPTIONS", "TRACE"})
 
 
@@ -84,16 +87,21 @@ class Broken(Exception):
 
 
 class Body:
-    """An answer's body as it arrives, decoded, never holding more bytes than the request allows.
+    """An answer's body as it arrives, decoded, never more bytes than the request allows.
+
+    It is kept in memory, or goes to the request's file where the answer is a success.
 
     :raises TooLarge: if the announced length is too much already.
     :raises Broken: if the content encoding is unknown.
+    :raises MessagingError: if the file can't be written, from every method.
     """
 
-    def __init__(self, request: Request, headers: Headers) -> None:
-        self._limit = limit = request.max_response_bytes
+    def __init__(self, request: Request, headers: Headers, status: int = 200) -> None:
+        path = request.download_to if 200 <= status < 300 else None
+        limit = request.max_response_bytes
+        # The limit of a download is meant for the file, not for an error document.
+        self._limit = limit = limit if path or request.download_to is None else min(limit, _LONGEST_PROBLEM)
         self._size = 0
-        self._parts: list[bytes] = []
         encoding = headers.get("content-encoding", "").strip().lower()
         self._coded = encoding in {"gzip", "x-gzip", "deflate"}
         if not self._coded and encoding not in {"", "identity"}:
@@ -101,9 +109,12 @@ class Body:
         # 32 + MAX_WBITS takes the gzip as well as the zlib format.
         self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
         self._open = False
+        self._members = 0
         announced = headers.get("content-length", "")
         if request.method != "HEAD" and not self._coded and announced.isdecimal() and int(announced) > limit:
             raise TooLarge
+        self._downloads = path is not None
+        self._sink: Memory | File = Memory() if path is None else File(path)
 
     def feed(self, data: bytes) -> None:
         """:raises TooLarge: when the decoded body exceeds the limit.
@@ -113,27 +124,51 @@ class Body:
             self._add(data)
             return
         while data:
-            if not self._open and self._parts and not (data := data.lstrip(b"\0")):
+            if not self._open and self._members and not (data := data.lstrip(b"\0")):
                 return  # padding after the last member
             self._open = True
-            try:
-                self._add(self._inflate.decompress(data, self._limit - self._size + 1))
-            except zlib.error:
-                raise Broken("damaged content encoding") from None
-            data = self._inflate.unconsumed_tail
+            data = self._unpack(data)
             if self._inflate.eof:
                 data = self._inflate.unused_data
                 self._inflate = zlib.decompressobj(32 + zlib.MAX_WBITS)
                 self._open = False
+                self._members += 1
+
+    def _unpack(self, data: bytes) -> bytes:
+        """Decode up to the end of a member, in pieces of bounded size, and return what is not used up."""
+        full = True
+        while (data or full) and not self._inflate.eof:
+            room = min(_LARGEST_PIECE, self._limit - self._size + 1)
+            try:
+                piece = self._inflate.decompress(data, room)
+            except zlib.error:
+                raise Broken("damaged content encoding") from None
+            self._add(piece)
+            # A full piece may have left decoded bytes behind even where all input is used up.
+            full = len(piece) == room
+            data = self._inflate.unconsumed_tail
+        return data
 
     def _add(self, data: bytes) -> None:
         self._size += len(data)
         if self._size > self._limit:
             raise TooLarge
-        self._parts.append(data)
+        self._sink.write(data)
 
     def finish(self) -> bytes:
-        """:raises Broken: if the compressed stream has no end."""
+        """Return the body, nothing where it went to a file.
+
+        :raises Broken: if the compressed stream has no end.
+        """
         if self._open:
             raise Broken("the content encoding breaks off")
-        return b"".join(self._parts)
+        return self._sink.finish()
+
+    @property
+    def downloaded(self) -> int | None:
+        """Bytes that went to the request's file, None where it was not used."""
+        return self._size if self._downloads else None
+
+    def discard(self) -> None:
+        """Forget what came so far, after a failure."""
+        self._sink.discard()

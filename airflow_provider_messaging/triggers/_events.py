@@ -18,22 +18,33 @@ _BY_CODE: dict[str, type[MessagingError]] = {
 }
 
 
-def error_event(error: MessagingError) -> dict[str, Any]:
-    """Return the event of an error. The vendor's own words stay out of it."""
-    status = getattr(error, "status", None)
-    own_words = isinstance(error, ConfigurationError | AuthenticationError)
+def error_event(error: Exception) -> dict[str, Any]:
+    """Return the event of an error. The vendor's own words stay out of it, and so do those of a foreign error."""
+    known = error if isinstance(error, MessagingError) else MessagingError("")
     return {
         "status": "error",
         "code": type(error).__name__,
-        "message": error.message if own_words else (f"HTTP {status}" if status else "no answer"),
-        "http_status": status,
-        "retryable": error.retryable,
+        "message": _message(error),
+        "http_status": getattr(error, "status", None),
+        # What is not ours may well be a passing failure of Airflow: the task's own settings decide.
+        "retryable": known.retryable if error is known else True,
         "retry_after": getattr(error, "retry_after", None),
-        "vendor": error.vendor,
-        "operation": error.operation,
-        "connection": error.connection,
-        "setting": error.setting,
+        "vendor": known.vendor,
+        "operation": known.operation,
+        "connection": known.connection,
+        "setting": known.setting,
     }
+
+
+def _message(error: Exception) -> str:
+    if isinstance(error, ConfigurationError):
+        return error.message
+    if isinstance(error, AuthenticationError):
+        return "the vendor refuses the credentials, or they lack the scope for this operation"
+    if isinstance(error, MessagingError):
+        status = getattr(error, "status", None)
+        return f"HTTP {status}" if status else "no answer"
+    return f"{type(error).__name__}, see the triggerer's log"
 
 
 def read_event(event: Mapping[str, Any] | None) -> dict[str, Any]:
@@ -51,6 +62,8 @@ def read_event(event: Mapping[str, Any] | None) -> dict[str, Any]:
         **{name: str(event.get(name) or "") for name in ("vendor", "operation", "connection", "setting")},
     )
     error.retryable = bool(event.get("retryable"))
+    if isinstance(error, VendorError):
+        error.status = event.get("http_status")
     if isinstance(error, RateLimitedError):
         error.retry_after = event.get("retry_after")
     raise error

@@ -3,15 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_messaging.core.errors import MessagingError
+from airflow_provider_messaging.core.flow import Api, Flow
+from airflow_provider_messaging.hooks._inputs import as_moment
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.triggers._events import error_event
+from airflow_provider_messaging.triggers._watching import WatchTrigger
 from airflow_provider_messaging.vendors.marigold.query import FeedbackQuery, count_feedback
+from airflow_provider_messaging.vendors.marigold.watch import (
+    ARCHIVE_GOAL,
+    Watch,
+    archive_state,
+    delivery_state,
+    goal_of,
+    profile_state,
+)
 
 MOST_FAILURES = 10
 """Polls in a row that may fail, each after its own retries, before the trigger gives up."""
@@ -76,6 +88,9 @@ class BounceTrigger(BaseTrigger):
             found = await self._wait()
         except MessagingError as error:
             yield TriggerEvent(error_event(error))
+        except Exception as error:
+            self.log.exception("the wait broke off")
+            yield TriggerEvent(error_event(error))
         else:
             yield TriggerEvent({"status": "success", **found})
 
@@ -91,6 +106,7 @@ class BounceTrigger(BaseTrigger):
             account_id=self.account_id,
             page_size=self.page_size,
         )
+        query.check()
         failures = 0
         async with hook.async_transport(client) as transport:
             while True:
@@ -107,3 +123,130 @@ class BounceTrigger(BaseTrigger):
                         return found.as_dict()
                     self.log.info("%d of %d rows are there", found.count, self.min_count)
                 await asyncio.sleep(self.poll_interval)
+
+
+class DeliveryTrigger(WatchTrigger):
+    """Waits until messages reach a state. Only reads; its event holds counts and references.
+
+    :param marigold_conn_id: a connection of type ``marigold``.
+    :param references: those to look at.
+    :param settled: what is known already, references by state; these are not looked at.
+    :param stop_when_lost: fire as soon as a message can't reach the state any more.
+    :param poll_interval: seconds between two polls; it grows up to `max_poll_interval` while nothing happens.
+    :param max_concurrency: look-ups at the same time.
+
+    The other parameters are those of `DeliverySensor`.
+    """
+
+    def __init__(
+        self,
+        *,
+        marigold_conn_id: str,
+        references: Sequence[str],
+        state: str = "delivered",
+        start: str | None = None,
+        settled: Mapping[str, Sequence[str]] | None = None,
+        stop_when_lost: bool = True,
+        poll_interval: float = 60.0,
+        max_poll_interval: float = 600.0,
+        max_concurrency: int = 8,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.marigold_conn_id = marigold_conn_id
+        self.references = list(references)
+        self.state = state
+        self.start = start
+        self.settled = {name: list(known) for name, known in (settled or {}).items()}
+        self.stop_when_lost = stop_when_lost
+        self.poll_interval = poll_interval
+        self.max_poll_interval = max_poll_interval
+        self.max_concurrency = max_concurrency
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "marigold_conn_id": self.marigold_conn_id,
+                "references": self.references,
+                "state": self.state,
+                "start": self.start,
+                "settled": self.settled,
+                "stop_when_lost": self.stop_when_lost,
+                "poll_interval": self.poll_interval,
+                "max_poll_interval": self.max_poll_interval,
+                "max_concurrency": self.max_concurrency,
+            },
+        )
+
+    def make_watch(self) -> Watch:
+        return Watch(self.references, goal_of(self.state), settled=self.settled, stop_when_lost=self.stop_when_lost)
+
+    def flow_of(self, api: Api) -> Callable[[str], Flow[str]]:
+        return partial(delivery_state, api, since=as_moment(self.start, "start"))
+
+
+class ArchiveTrigger(WatchTrigger):
+    """Waits until messages are archived. Only reads, exports nothing; its event holds counts and ids.
+
+    :param marigold_conn_id: a connection of type ``marigold``.
+    :param references: messages to wait for, by tracking.
+    :param profile_ids: profiles to wait for instead, by listing, each until it has `min_count` messages.
+    :param settled: what is known already, references or profiles by state; these are not looked at.
+    :param poll_interval: seconds between two polls; it grows up to `max_poll_interval` while nothing happens.
+    :param max_concurrency: look-ups at the same time.
+
+    The other parameters are those of `ArchiveExportSensor`.
+    """
+
+    def __init__(
+        self,
+        *,
+        marigold_conn_id: str,
+        references: Sequence[str] | None = None,
+        profile_ids: Sequence[str] | None = None,
+        start: str | None = None,
+        end: str | None = None,
+        min_count: int = 1,
+        settled: Mapping[str, Sequence[str]] | None = None,
+        poll_interval: float = 60.0,
+        max_poll_interval: float = 600.0,
+        max_concurrency: int = 8,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.marigold_conn_id = marigold_conn_id
+        self.references = None if references is None else list(references)
+        self.profile_ids = None if profile_ids is None else list(profile_ids)
+        self.start = start
+        self.end = end
+        self.min_count = min_count
+        self.settled = {name: list(known) for name, known in (settled or {}).items()}
+        self.poll_interval = poll_interval
+        self.max_poll_interval = max_poll_interval
+        self.max_concurrency = max_concurrency
+        self.named = "references" if profile_ids is None else "profile_ids"
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        return (
+            f"{type(self).__module__}.{type(self).__qualname__}",
+            {
+                "marigold_conn_id": self.marigold_conn_id,
+                "references": self.references,
+                "profile_ids": self.profile_ids,
+                "start": self.start,
+                "end": self.end,
+                "min_count": self.min_count,
+                "settled": self.settled,
+                "poll_interval": self.poll_interval,
+                "max_poll_interval": self.max_poll_interval,
+                "max_concurrency": self.max_concurrency,
+            },
+        )
+
+    def make_watch(self) -> Watch:
+        return Watch(self.references or self.profile_ids or (), ARCHIVE_GOAL, settled=self.settled)
+
+    def flow_of(self, api: Api) -> Callable[[str], Flow[str]]:
+        start, end = as_moment(self.start, "start"), as_moment(self.end, "end")
+        if self.profile_ids is None:
+            return partial(archive_state, api, since=start)
+        return partial(profile_state, api, min_count=self.min_count, start=start, end=end)

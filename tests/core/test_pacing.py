@@ -160,10 +160,18 @@ def test_a_pace_without_a_limit_becomes_free_again() -> None:
 
 
 def test_however_often_the_vendor_throttles_a_slowest_pace_is_kept_up() -> None:
-    pacer = Pacer(100.0)
+    pacer = Pacer(1000.0)
     for at in range(0, 100, 2):
         pacer.throttled(1.0, float(at))
     assert pacer.allowed(99.0) == SLOWEST
+
+
+@pytest.mark.parametrize(("rate", "expected"), [(None, SLOWEST), (100.0, 50.0), (1.5, 0.75), (0.5, 0.25)])
+def test_throttled_before_anything_was_sent_the_pace_is_not_zero(rate: float | None, expected: float) -> None:
+    pacer = Pacer(rate)
+    pacer.throttled(1.0, 0.0)
+    assert pacer.allowed(0.0) == expected
+    assert pacer.reserve(1, 0.0) == 1.0
 
 
 @pytest.mark.parametrize("rate", [0, -1.0])

@@ -251,3 +251,32 @@ def test_push_message_is_archived_in_its_own_form(marigold: Any, push: Any) -> N
     assert {"subject", "attachments"}.isdisjoint(row)
     assert marigold.get(f"{LIST}/p/download").json() == message
     assert "World" in marigold.get(f"{LIST}/p/preview").text
+
+
+def test_limit_counts_the_days_asked_for_or_the_whole_profile(sandbox: Any, marigold: Any) -> None:
+    messages = [{"message_id": f"m-{n}", "timestamp": f"2026-01-0{n % 2 + 1}T12:00:00Z"} for n in range(240)]
+    sandbox.seed_archive("p-1", messages)
+    path = "/api/archive/v1/p-1"
+    day = {"start": "2026-01-01", "end": "2026-01-01", "$count": "true"}
+    assert marigold.get(path, params=day).json()["@count"] == 100
+    sandbox.settings(archive_limit="profile")
+    assert marigold.get(path, params=day).json()["@count"] == 0
+
+
+def test_seeded_message_is_given_back_as_it_was_ordered(sandbox: Any, marigold: Any) -> None:
+    attachments = [{"file_name": "../a", "size": 7}, {"file_name": "../a"}]
+    sandbox.seed_archive("p-1", [{"message_id": "x/y", "timestamp": "2026-01-01", "attachments": attachments}])
+    (row,) = marigold.get("/api/archive/v1/p-1").json()["value"]
+    assert [each["file_name"] for each in row["attachments"]] == ["../a", "../a"]
+    assert marigold.get("/api/archive/v1/p-1/x%2Fy/download/..%2Fa").content == b"../a../"
+
+
+def test_malformed_seed_is_refused(sandbox: Any) -> None:
+    for messages in ([{"message_id": "m"}], [{"message_id": "m", "timestamp": "soon"}], [{"timestamp": "2026-01-01"}]):
+        with pytest.raises(Exception, match="seed"):
+            sandbox.seed_archive("p-1", messages)
+
+
+def test_download_is_the_same_bytes_each_time(kept: Any) -> None:
+    first, second = (kept.get(f"{LIST}/m-1/download").content for _ in range(2))
+    assert first == second

@@ -171,8 +171,8 @@ def test_latency_delays(sandbox: Any, marigold: Any, email: Any, when: str) -> N
         time.sleep(0.2)
         assert sandbox.counts()["total"] == (1 if when == "after" else 0)
         assert wire.socket.recv(12) == b"HTTP/1.1 202"
-        assert time.monotonic() - start >= 0.5
-    assert sandbox.requests(operation="send_email")[0]["duration"] >= 0.5
+        assert time.monotonic() - start >= 0.49  # timers may be early by the resolution of the clock
+    assert sandbox.requests(operation="send_email")[0]["duration"] >= 0.49
 
 
 def test_latency_composes_with_what_stands_around_it(sandbox: Any, marigold: Any) -> None:

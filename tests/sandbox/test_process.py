@@ -27,7 +27,7 @@ CONNECTION = {
     "host": "http://127.0.0.1:1234/marigold",
     "login": "sandbox",
     "password": "sandbox-secret",
-    "extra": {"account_id": "sandbox-account"},
+    "extra": {"account_id": "sandbox-account", "tracking_verified": True},
 }
 
 

@@ -282,6 +282,11 @@ def test_optional_field_may_be_absent(marigold: Any, email: Any, absent: object,
     assert marigold.send_email(email(**{path: absent})).status_code == 202
 
 
+@pytest.mark.parametrize("place", ["priority", "headers__priority", "context__priority", "content__priority"])
+def test_priority_whose_place_is_not_documented_is_taken_anywhere(marigold: Any, email: Any, place: str) -> None:
+    assert marigold.send_email(email(**{place: "low"})).status_code == 202
+
+
 def test_all_violations_are_reported_with_their_index(sandbox: Any, marigold: Any, email: Any) -> None:
     answer = marigold.send_email(
         email("ok-1"),

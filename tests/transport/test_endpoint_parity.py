@@ -20,6 +20,7 @@ from airflow_provider_messaging.core.messages import Ambiguous
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.sandbox.process import Sandbox
 from airflow_provider_messaging.vendors.marigold import api as calls
+from airflow_provider_messaging.vendors.marigold import archive, statistics
 from airflow_provider_messaging.vendors.marigold.auth import bearer_auth
 from airflow_provider_messaging.vendors.marigold.config import MarigoldConfig
 from airflow_provider_messaging.vendors.marigold.endpoints import ENDPOINTS, VENDOR
@@ -34,7 +35,11 @@ EMAIL = {
     "from": "shop@example.com",
     "subject": "Grüße",
     "text": "Hallo",
+    "profile": "crm/1",
+    "archive_enabled": True,
+    "attachments": [{"file_name": "../a b.txt", "data": "aGVsbG8=", "mime_type": "text/plain"}],
 }
+LISTINGS = {"bounces", "complaints", "list_unsubscribes", "statistics", "archive_list"}
 PUSH = {"reference": "push-1", "token": "device-1", "provider": "apple", "title": "Hallo", "body": "Welt"}
 
 
@@ -54,6 +59,16 @@ CALLS: dict[str, Callable[[Api], Flow[Any]]] = {
     "token": lambda api: api.auth.fetch(),  # type: ignore[attr-defined]
     "send_email": sending(calls.email_channel, EMAIL),
     "send_push": sending(calls.push_channel, PUSH),
+    "statistics": lambda api: statistics.iter_statistics(api, DAY),
+    "archive_list": lambda api: archive.iter_archive(api, "crm/1", page_size=2),
+    "archive_delete_profile": lambda api: archive.delete_profile(api, "crm/1"),
+    "archive_get": lambda api: archive.get_message(api, "crm/1", "known-1", tracking=True),
+    "archive_delete": lambda api: archive.delete_message(api, "crm/1", "known-1"),
+    "archive_download": lambda api: archive.download_message(api, "crm/1", "known-1", path=None, max_bytes=10**6),
+    "archive_attachment": lambda api: archive.download_attachment(
+        api, "crm/1", "known-1", "../a b.txt", path=None, max_bytes=10**6
+    ),
+    "archive_preview": lambda api: archive.preview_message(api, "crm/1", "known-1", "pdf", path=None, max_bytes=10**6),
     "track": lambda api: calls.track(api, "known-1"),
     "bounces": reading("bounces"),
     "list_unsubscribes": reading("list_unsubscribes"),
@@ -72,6 +87,20 @@ UNHAPPY: dict[str, tuple[str, dict[str, Any] | None]] = {
     "a lost reply of a read": ("track", {"operation": "track", "fault": "drop", "when": "after", "times": 1}),
     "a truncated answer": ("bounces", {"operation": "bounces", "fault": "truncate", "times": 1}),
     "a malformed answer": ("bounces", {"operation": "bounces", "fault": "malformed", "times": 1}),
+    "a truncated download": ("archive_download", {"operation": "archive_download", "fault": "truncate", "times": 1}),
+    "an unknown attachment": (
+        "archive_attachment",
+        {"operation": "archive_attachment", "fault": "status", "status": 404},
+    ),
+    "a link to another host": (
+        "archive_list",
+        {
+            "operation": "archive_list",
+            "fault": "status",
+            "status": 200,
+            "body": '{"value": [], "@next_link": "http://127.0.0.2:1/x"}',
+        },
+    ),
     "a wrong path": ("bounce", {"operation": "bounce", "fault": "status", "status": 405}),
 }
 
@@ -108,8 +137,7 @@ def seen_and_result(sandbox: Sandbox, drive: Drive, operation: str, fault: dict[
     result: Any
     try:
         flow = CALLS[operation](api)
-        is_listing = operation in {"bounces", "complaints", "list_unsubscribes"}
-        result = drive.take(flow) if is_listing else drive.run(flow)
+        result = drive.take(flow) if operation in LISTINGS else drive.run(flow)
     except MessagingError as error:
         result = error
     compared = ("operation", "method", "path", "query", "status", "bytes", "messages", "fault")
@@ -133,7 +161,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, msgspec.Struct):
         return {name: getattr(value, name) for name in value.__struct_fields__ if name in {"type", "reference"}}
     if isinstance(value, dict):
-        return {name: item for name, item in value.items() if name != "timestamp"}
+        return {name: plain(item) for name, item in value.items() if name not in {"timestamp", "id"}}
     return value
 
 

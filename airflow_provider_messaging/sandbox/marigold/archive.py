@@ -75,8 +75,8 @@ class Archive:
                 yield archived
 
     def messages(self, account: str, profile: str, now: int, delay: int) -> list[Archived]:
-        """The last 100 messages that are archived by ``now``, newest first."""
-        return sorted(self._present(account, profile, now, delay), key=_left, reverse=True)[:LISTED]
+        """All messages that are archived by ``now``, newest first."""
+        return sorted(self._present(account, profile, now, delay), key=_left, reverse=True)
 
     def find(self, account: str, profile: str, message_id: str, now: int, delay: int) -> Archived | None:
         """The newest message with this id."""

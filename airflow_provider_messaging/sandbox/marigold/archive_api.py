@@ -9,7 +9,7 @@ import msgspec
 
 from airflow_provider_messaging.sandbox import ticks
 from airflow_provider_messaging.sandbox.http import Answer, Refused, Request, json_answer
-from airflow_provider_messaging.sandbox.marigold.archive import Archived
+from airflow_provider_messaging.sandbox.marigold.archive import LISTED, Archived
 from airflow_provider_messaging.sandbox.marigold.checks import decoded
 from airflow_provider_messaging.sandbox.marigold.documents import eml, preview_html, preview_pdf
 from airflow_provider_messaging.sandbox.marigold.events import due
@@ -33,15 +33,18 @@ class Page(msgspec.Struct, frozen=True, array_like=True):
 
 
 def list_messages(state: State, account: str, request: Request) -> Answer:
-    """The page's messages, newest first, with links to the pages beside it."""
+    """The page's messages, newest first, with links to the pages beside it; of all or of each range the last 100."""
     asked = _page(request)
     profile = request.params["profile_id"]
+    kept = state.archive.messages(account, profile, ticks.now(), state.archive_delay)
+    if state.settings.archive_limit == "profile":
+        kept = kept[:LISTED]
     found = [
         archived
-        for archived in state.archive.messages(account, profile, ticks.now(), state.archive_delay)
+        for archived in kept
         if (asked.low is None or due(archived.delivery) + state.skew >= asked.low)
         and (asked.high is None or due(archived.delivery) + state.skew < asked.high)
-    ]
+    ][:LISTED]
     document: dict[str, Any] = {
         "value": [archived.metadata(state.skew) for archived in found[asked.skip : asked.skip + asked.top]]
     }

@@ -14,7 +14,7 @@ from airflow_provider_messaging.sandbox.marigold.problems import Report, refuse,
 
 MAX_MESSAGES = 100
 Check = Callable[[Report, int, dict[str, Any]], None]
-_CONTEXT = {"tags", "metadata", "profile"}
+_CONTEXT = {"tags", "metadata", "profile", "priority"}
 _scan = msgspec.json.Decoder(list[msgspec.Raw]).decode
 _decode = msgspec.json.Decoder().decode
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 from email.message import EmailMessage
 from email.policy import SMTP, SMTPUTF8
-from typing import Any
+from typing import Any, cast
 from urllib.parse import quote
 
 from airflow_provider_messaging.sandbox.marigold.checks import decoded
@@ -35,9 +36,14 @@ def eml(message: Message) -> bytes:
     for attachment in content.get("attachments", ()):
         main, _, sub = attachment["mime_type"].partition("/")
         mail.add_attachment(decoded(attachment["data"]) or b"", maintype=main, subtype=sub)
-        part = list(mail.iter_attachments())[-1]
+        part = cast("list[EmailMessage]", mail.get_payload())[-1]
         del part["Content-Disposition"]
         part["Content-Disposition"] = f"attachment; filename*=utf-8''{quote(attachment['file_name'], safe='')}"
+    # The same bytes each time; the library would draw a boundary by lot.
+    digest = hashlib.sha256(repr(sorted(message.items())).encode("utf-8", "surrogatepass")).hexdigest()[:32]
+    for number, part in enumerate(mail.walk()):
+        if part.is_multipart():
+            part.set_boundary(f"=_{digest}_{number}")
     return mail.as_bytes()
 
 

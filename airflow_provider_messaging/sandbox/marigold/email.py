@@ -21,7 +21,8 @@ _KNOWN = {
     "archive_duration",
     "priority",
 }
-_CONTENT = {"html", "text", "attachments"}
+# The place of "priority" is not documented: nothing is said about it, wherever it stands.
+_CONTENT = {"html", "text", "attachments", "priority"}
 _ATTACHMENT = {"file_name", "data", "mime_type"}
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from airflow_provider_messaging.sandbox.marigold import checks
 from airflow_provider_messaging.sandbox.marigold.problems import Report
 
-_KNOWN = {"subject", "to", "from", "reply", "list_unsubscribe", "optional"}
+_KNOWN = {"subject", "to", "from", "reply", "list_unsubscribe", "optional", "priority"}
 _MAILBOX = {"alias", "address"}
 _OPTIONAL = {"name", "value"}
 _RECIPIENTS = {"to", "cc", "bcc", "resent-to", "resent-cc", "resent-bcc", "apparently-to"}

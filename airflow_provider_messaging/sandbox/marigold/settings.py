@@ -41,6 +41,8 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     archive_default: bool = False
     """Whether messages that do not say are archived."""
     archive_delay: Seconds = 0
+    archive_limit: Literal["matching", "profile"] = "matching"
+    """What a listing's limit of 100 is counted in: the messages of the days asked for, or all of the profile."""
     archive_delete_delay: Seconds = 0
     """From deleting a profile's messages until they are gone."""
     push_app_configured: bool = True

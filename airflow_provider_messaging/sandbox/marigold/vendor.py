@@ -10,6 +10,7 @@ from airflow_provider_messaging.sandbox.http import Answer, Request
 from airflow_provider_messaging.sandbox.marigold import archive_api, auth, read_api, send_api
 from airflow_provider_messaging.sandbox.marigold.problems import problem
 from airflow_provider_messaging.sandbox.marigold.seeded import SeededRows, read_order
+from airflow_provider_messaging.sandbox.marigold.seeded_archive import seed_archive
 from airflow_provider_messaging.sandbox.marigold.settings import ACCOUNT, CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_messaging.sandbox.marigold.state import State
 from airflow_provider_messaging.sandbox.routing import Route
@@ -70,6 +71,8 @@ class Marigold(Vendor):
         return problem(status, detail)
 
     def seed(self, order: Mapping[str, Any]) -> Mapping[str, Any]:
+        if order.get("kind") == "archive":
+            return seed_archive(self.state.archive, order)
         rows = SeededRows(read_order(order))
         self.state.seeded.append(rows)
         last = rows.order.rows - 1

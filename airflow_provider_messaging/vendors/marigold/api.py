@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -30,6 +31,9 @@ from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.vendors.marigold import email, push, tracking
 from airflow_provider_messaging.vendors.marigold.endpoints import BOUNCE, FEEDBACK, SEND_EMAIL, SEND_PUSH, TRACK
 from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
+
+if TYPE_CHECKING:
+    from airflow_provider_messaging.vendors.marigold.compose import Composer
 
 _BODY_REJECTED = frozenset({400, 413, 422})
 
@@ -93,6 +97,7 @@ class SendChannel:
     endpoint: Endpoint
     limits: BatchLimits
     prepare_rows: Prepare
+    composer: Composer | None = None
     tracking_verified: bool = False
     """Somebody has seen that the look-up's path is right: a 404 then means an unknown reference."""
 
@@ -102,8 +107,9 @@ class SendChannel:
 
     def prepare(
         self, rows: Sequence[tuple[int, object]], *, reference_of: Callable[[int], str], now: datetime
-    ) -> list[Message | Reject]:
-        return self.prepare_rows(rows, reference_of=reference_of, now=now, limits=self.limits)
+    ) -> Iterable[Message | Reject]:
+        judge = partial(self.prepare_rows, reference_of=reference_of, now=now, limits=self.limits)
+        return judge(rows) if self.composer is None else self.composer.prepare(rows, judge, reference_of=reference_of)
 
     def send(self, messages: Sequence[Message]) -> Flow[Verdict]:
         request = self.api.request(self.endpoint, body=join(messages))
@@ -159,13 +165,17 @@ class SendChannel:
         return Sighting.SEEN if seen else Sighting.NOT_SEEN
 
 
-def email_channel(api: Api, *, tracking_verified: bool = False) -> SendChannel:
-    """Return the bulk send of e-mails."""
+def email_channel(api: Api, *, tracking_verified: bool = False, composer: Composer | None = None) -> SendChannel:
+    """Return the bulk send of e-mails.
+
+    :param composer: completes rows before they are judged.
+    """
     return SendChannel(
         api=api,
         endpoint=SEND_EMAIL,
         limits=email.EMAIL_LIMITS,
         prepare_rows=email.prepare,
+        composer=composer,
         tracking_verified=tracking_verified,
     )
 
@@ -185,7 +195,8 @@ def _get(api: Api, endpoint: Endpoint, reference: str) -> Flow[Response | None]:
     try:
         return (yield from api.call(endpoint, segments={"message_id": reference}))
     except VendorError as error:
-        if error.status == 404:
+        # The token's endpoint may be what is not there: that says nothing about the message.
+        if error.status == 404 and error.operation == endpoint.name:
             return None
         raise
 

@@ -60,6 +60,7 @@ class Content(TypedDict, total=False):
     html: str
     text: str
     attachments: list[Attachment]
+    priority: Any
 
 
 class Mailbox(TypedDict):
@@ -81,6 +82,7 @@ Headers = TypedDict(
         "reply": NotRequired[Mailbox],
         "list_unsubscribe": NotRequired[HeaderText],
         "optional": NotRequired[list[OptionalHeader]],
+        "priority": NotRequired[Any],
     },
 )
 
@@ -97,6 +99,7 @@ class EmailMessage(TypedDict):
     archive_enabled: NotRequired[bool | None]
     archive_duration: NotRequired[ArchiveDuration | None]
     priority: NotRequired[Any]
+    """Documented without a place: it is passed on from wherever it stands, here or in one of the objects."""
 
 
 def prepare(
@@ -126,9 +129,25 @@ def _across(message: Mapping[str, Any]) -> list[Broken]:
     content = message.get("content")
     if isinstance(content, dict) and not (content.get("html") or content.get("text")):
         broken.append((("content",), "REQUIRED_CONTENT", "html or text is required"))
+    if isinstance(content, dict) and content.get("attachments"):
+        broken.extend(_across_attachments(content["attachments"]))
     headers = message.get("headers")
     if isinstance(headers, dict) and headers.get("optional"):
         broken.extend(_across_optional(headers["optional"]))
+    return broken
+
+
+def _across_attachments(attachments: object) -> list[Broken]:
+    broken: list[Broken] = []
+    known: set[str] = set()
+    for position, attachment in enumerate(attachments if isinstance(attachments, list) else ()):
+        name = attachment.get("file_name") if isinstance(attachment, dict) else None
+        if not isinstance(name, str):
+            continue
+        if name in known:
+            where = ("content", "attachments", position, "file_name")
+            broken.append((where, "DUPLICATE_FILE_NAME", "is the name of an earlier attachment of this message"))
+        known.add(name)
     return broken
 
 
@@ -213,7 +232,7 @@ _ABSENT: Mapping[Path, str] = {
     ("headers", "from", "address"): "REQUIRED_FROM_ADDRESS",
 }
 
-_SHORT = ShortForm(
+SHORT_FORM = ShortForm(
     objects=("headers", "content", "context"),
     required=("headers", "content"),
     places={
@@ -222,6 +241,7 @@ _SHORT = ShortForm(
         "reply": "headers",
         "subject": "headers",
         "list_unsubscribe": "headers",
+        "custom_headers": "headers",
         "html": "content",
         "text": "content",
         "attachments": "content",
@@ -231,16 +251,19 @@ _SHORT = ShortForm(
     },
     mailboxes=frozenset({"to", "from", "reply"}),
     standing_for={"content": "html"},
+    pairs={"custom_headers": "optional"},
 )
+SHORT_FIELDS = frozenset(SHORT_FORM.places) | (EmailMessage.__annotations__.keys() - set(SHORT_FORM.objects))
+"""Every field of a message in the short form."""
 _MODELS: tuple[Any, ...] = (EmailMessage, Content, Headers, Context, Mailbox, Attachment, OptionalHeader)
 
 _EMAIL = _rows.RowKind(
     model=list[EmailMessage],
-    short=_SHORT,
+    short=SHORT_FORM,
     recipient=_recipient,
     across=_across,
     rules=_RULES,
     absent=_ABSENT,
-    null_free=_SHORT.objects,
-    names=frozenset(name for model in _MODELS for name in model.__annotations__),
+    null_free=SHORT_FORM.objects,
+    names=SHORT_FIELDS | {name for model in _MODELS for name in model.__annotations__},
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from difflib import get_close_matches
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, Literal
 
 import msgspec
@@ -206,7 +206,7 @@ def _reject(kind: RowKind, row: int, given: object, draft: object, broken: Itera
     reference = None
     if isinstance(given, dict) and isinstance(draft, dict):
         if not kind.short.is_vendor_form(given):
-            shown = kind.short.location
+            shown = partial(kind.short.location, row=given)
         if isinstance(draft["reference"], str):
             reference = draft["reference"]
     errors = [

@@ -10,7 +10,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import AfterValidator, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
@@ -91,6 +91,7 @@ class Context(TypedDict, total=False):
     tags: list[Tag]
     metadata: ShortText
     profile: ShortText
+    priority: Any
 
 
 SHARED_RULES: Mapping[Path, tuple[Rule, ...]] = {

@@ -52,6 +52,8 @@ class ShortForm:
     mailboxes: frozenset[str] = frozenset()
     standing_for: Mapping[str, str] = field(default_factory=dict)
     """What the short form has in place of an object as a whole."""
+    pairs: Mapping[str, str] = field(default_factory=dict)
+    """Names and values in one object here, a list of ``{"name", "value"}`` under another name in the vendor's form."""
 
     def is_vendor_form(self, row: Mapping[str, Any]) -> bool:
         """Tell the form of a row. Null means absent: tables with a column for everything have many."""
@@ -61,7 +63,7 @@ class ShortForm:
         """Return the row in the vendor's form. Names that have no place stay where they are."""
         message: dict[str, Any] = {}
         parts: dict[str, dict[str, Any]] = {name: {} for name in self.objects}
-        places, mailboxes = self.places, self.mailboxes
+        places, mailboxes, pairs = self.places, self.mailboxes, self.pairs
         for name, value in row.items():
             place = places.get(name)
             if place is None:
@@ -71,16 +73,34 @@ class ShortForm:
                 if name in mailboxes:
                     # The vendor's object must not pass here: its address and alias have no place in this form.
                     value = parse_mailbox(value) if isinstance(value, str) else {"address": value}
+                elif name in pairs:
+                    name, value = pairs[name], as_pairs(value)
                 parts[place][name] = value
         for name, part in parts.items():
             if part or name in self.required:
                 message[name] = part
         return message
 
-    def location(self, location: Location) -> Location:
-        """Return where the short form has what stands at `location` in the vendor's form."""
+    def location(self, location: Location, row: Mapping[str, Any]) -> Location:
+        """Return where `row`, in the short form, has what stands at `location` in the vendor's form."""
         if not location or location[0] not in self.objects:
             return location
         if len(location) == 1:
             return (self.standing_for.get(str(location[0]), location[0]),)
+        for name, vendors_name in self.pairs.items():
+            if location[1] == vendors_name:
+                return (name, *_pair_at(row.get(name), location[2:]))
         return location[1:2] if location[1] in self.mailboxes else location[1:]
+
+
+def as_pairs(value: object) -> object:
+    """Return an object's members as ``{"name", "value"}``; null means absent. Anything else stays as it is."""
+    if not isinstance(value, dict):
+        return value
+    return [{"name": name, "value": text} for name, text in value.items() if text is not None]
+
+
+def _pair_at(value: object, location: Location) -> Location:
+    if not isinstance(value, dict) or not location or not isinstance(location[0], int):
+        return location
+    return (str([name for name, text in value.items() if text is not None][location[0]]),)

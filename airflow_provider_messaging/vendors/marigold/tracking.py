@@ -98,6 +98,11 @@ def state(events: Iterable[TrackingEvent]) -> State:
     return max((_state_of(event.type) for event in events), key=_ORDER.__getitem__, default=State.UNKNOWN)
 
 
+def is_archived(event: TrackingEvent) -> bool:
+    """Tell whether the event says that the message can be read from the archive."""
+    return _steps(event.type) == ("archive", "archived")
+
+
 def _event(value: Mapping[str, Any]) -> TrackingEvent:
     return TrackingEvent(
         id=_text(value.get("id")),

@@ -107,6 +107,11 @@ def short(path: str, value: object) -> list[tuple[str, str]]:
         ],
         (
             "content.attachments",
+            [ATTACHMENT, {**ATTACHMENT, "file_name": "b.pdf"}, ATTACHMENT],
+            [("content.attachments[2].file_name", "DUPLICATE_FILE_NAME")],
+        ),
+        (
+            "content.attachments",
             [{**ATTACHMENT, "file_name": "a\r\nb"}],
             [("content.attachments[0].file_name", "INVALID_ATTACHMENT_NAME")],
         ),
@@ -390,6 +395,12 @@ def test_the_vendors_form_is_sent_as_it_was_given() -> None:
     assert made.tags == ("a", "é" * 48)
 
 
+@pytest.mark.parametrize("place", ["priority", "headers.priority", "context.priority", "content.priority"])
+def test_priority_is_passed_on_from_wherever_it_stands(place: str) -> None:
+    row = changed(LONG, place, "low")
+    assert msgspec.json.decode(message(row).data) == row
+
+
 def test_the_vendors_sample_passes() -> None:
     row = {
         "reference": "2a0a0b3e71874163860d496b0283a790",
@@ -440,6 +451,7 @@ def test_the_short_form_becomes_the_vendors() -> None:
         "tags": ["a"],
         "metadata": "m",
         "list_unsubscribe": "<https://example.com>",
+        "custom_headers": {"X-Campaign": "spring", "X-Unset": None},
         "time_to_live": "PT30M",
         "archive_enabled": False,
         "archive_duration": "P5M",
@@ -457,6 +469,7 @@ def test_the_short_form_becomes_the_vendors() -> None:
             "from": {"address": "shop@example.com"},
             "reply": {"address": "reply@example.com"},
             "list_unsubscribe": "<https://example.com>",
+            "optional": [{"name": "X-Campaign", "value": "spring"}],
         },
         "context": {"profile": "p", "tags": ["a"], "metadata": "m"},
         "time_to_live": "PT30M",
@@ -614,7 +627,8 @@ def test_the_model_lists_the_documented_fields() -> None:
 
 FIELDS = (
     "reply text attachments profile tags metadata list_unsubscribe custom_send_time time_to_live archive_enabled "
-    "archive_duration priority context optional alias address name value data file_name mime_type _rejected"
+    "archive_duration priority custom_headers context optional alias address name value data file_name mime_type "
+    "_rejected"
 )
 names = st.sampled_from([*SHORT, *LONG, *FIELDS.split()])
 leaves = (

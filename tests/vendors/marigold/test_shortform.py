@@ -99,4 +99,38 @@ def test_a_row_is_expanded(row: dict[str, object], expanded: dict[str, object]) 
     ],
 )
 def test_a_place_is_shown_as_the_author_wrote_it(location: tuple[str | int, ...], shown: tuple[str | int, ...]) -> None:
-    assert FORM.location(location) == shown
+    assert FORM.location(location, {}) == shown
+
+
+PAIRED = ShortForm(
+    objects=("headers",),
+    required=(),
+    places={"extra": "headers"},
+    pairs={"extra": "optional"},
+)
+
+
+@pytest.mark.parametrize(
+    ("given", "listed"),
+    [
+        ({"a": "1", "b": None, "c": "3"}, [{"name": "a", "value": "1"}, {"name": "c", "value": "3"}]),
+        ({}, []),
+        ([{"name": "a", "value": "1"}], [{"name": "a", "value": "1"}]),
+        ("a", "a"),
+    ],
+)
+def test_names_and_values_become_a_list(given: object, listed: object) -> None:
+    assert PAIRED.expand({"extra": given}) == {"headers": {"optional": listed}}
+
+
+@pytest.mark.parametrize(
+    ("given", "location", "shown"),
+    [
+        ({"a": "1", "b": None, "c": "3"}, ("headers", "optional", 1, "value"), ("extra", "c")),
+        ([{"name": "a"}], ("headers", "optional", 0, "value"), ("extra", 0, "value")),
+        ("a", ("headers", "optional"), ("extra",)),
+        ({}, ("headers", "optional"), ("extra",)),
+    ],
+)
+def test_a_pair_is_named_by_its_name(given: object, location: tuple[str | int, ...], shown: tuple[str, ...]) -> None:
+    assert PAIRED.location(location, {"extra": given}) == shown
