@@ -179,7 +179,7 @@ def test_a_killed_process_is_continued_by_the_next_try_and_every_message_arrives
     run_id = start(airflow, "e2e_send", messages_path=messages(2500))
     wait_until(lambda: sandbox.counts()["total"] >= 500, timeout=60, what="500 deliveries", every=0.05)
     victim = psutil.Process(int((data_dir / f"{run_id}-1.pid").read_text()))
-    assert victim.environ()["AIRFLOW_HOME"] == str(airflow.home)
+    assert os.getpid() in {parent.pid for parent in victim.parents()}, "it is no process of ours"
     os.kill(victim.pid, signal.SIGKILL)
     assert airflow.client.wait_for_run("e2e_send", run_id) == "success"
     assert task(airflow, "e2e_send", run_id)["try_number"] == 2
