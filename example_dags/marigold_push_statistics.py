@@ -1,7 +1,7 @@
 """Send push messages, wait until the vendor is done with each, and read the statistics of the run.
 
-Needs the connection ``marigold_default``; ``make airflow`` brings a sandbox. Files go below the folder that the environment
-variable ``MESSAGING_DEMO_DIR`` names.
+Needs the connection ``marigold_default``; ``make airflow`` brings a sandbox. Files go below the folder that the
+environment variable ``MESSAGING_DEMO_DIR`` names.
 """
 
 from __future__ import annotations

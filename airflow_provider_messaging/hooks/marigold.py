@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 
-from airflow_provider_messaging.core.auth import BearerAuth
 from airflow_provider_messaging.core.batching import pack
 from airflow_provider_messaging.core.connection import ConnectionParts
 from airflow_provider_messaging.core.errors import ValidationError
 from airflow_provider_messaging.core.flow import Api
 from airflow_provider_messaging.core.messages import Reject
+from airflow_provider_messaging.core.retry import RetryPolicy
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.hooks._archive import ArchiveHook
 from airflow_provider_messaging.hooks._base import Client, mask, redactor
@@ -142,8 +142,8 @@ class MarigoldHook(ArchiveHook):
         return self.run(calls.track(self.client.api, reference)) or []
 
     def describe_access(self) -> str:
-        auth = self.client.api.auth
-        assert isinstance(auth, BearerAuth)
+        # One attempt: somebody is waiting in front of the form.
+        auth = bearer_auth(self.client.config, on_secret=mask, retry=RetryPolicy(max_attempts=1))
         token = self.run(auth.fetch())
         minutes = round((token.expires_at - datetime.now(UTC).timestamp()) / 60)
         return f"Token valid for {minutes} minutes, scopes {token.scope or 'not stated'}"

@@ -196,6 +196,11 @@ class FeedbackToSqlOperator(BaseOperator):
         for folder in (f"/kind={kind}/" for kind in kinds):
             found = path.fs.find(path.path.rstrip("/") + folder)
             files += [source.rstrip("/") + folder + name.rpartition(folder)[2] for name in found]
+        if not files and not any(path.fs.exists(f"{path.path.rstrip('/')}/kind={kind}") for kind in KINDS):
+            raise ConfigurationError(
+                f"the folder {source!r} has no kind=… below it, as FeedbackToObjectStorageOperator writes them",
+                setting="source_path",
+            )
         # Not the parts that a landing is writing at this moment, or left behind when it was killed.
         return sorted(name for name in files if name.endswith((".ndjson", ".ndjson.gz")))
 

@@ -76,17 +76,29 @@ def iter_feedback(
 
 
 class _Stamp(msgspec.Struct):
-    timestamp: str
+    timestamp: object = None
 
 
 _STAMP = msgspec.json.Decoder(_Stamp)
 
 
 def rows_within(page: Page, window: Window) -> Iterator[msgspec.Raw]:
-    """Yield the rows of a page whose timestamp lies in the window."""
+    """Yield the rows of a page whose timestamp lies in the window, and those whose timestamp can't be read.
+
+    One odd row must neither stop a reader for good nor be lost.
+    """
     for row in page.rows:
-        if parse_timestamp(_STAMP.decode(row).timestamp) in window:
+        moment = _moment(row)
+        if moment is None or moment in window:
             yield row
+
+
+def _moment(row: msgspec.Raw) -> datetime | None:
+    try:
+        stamp = _STAMP.decode(row).timestamp
+        return parse_timestamp(stamp) if isinstance(stamp, str) else None
+    except (ValueError, msgspec.DecodeError):
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from airflow_provider_messaging.core.auth import TOKENS, BearerAuth, Token, Toke
 from airflow_provider_messaging.core.errors import AuthenticationError, MessagingError, VendorError
 from airflow_provider_messaging.core.flow import Api, Flow, NoAuth
 from airflow_provider_messaging.core.http import Request, Response
+from airflow_provider_messaging.core.retry import RetryPolicy
 from airflow_provider_messaging.vendors.marigold.config import MarigoldConfig
 from airflow_provider_messaging.vendors.marigold.endpoints import TOKEN, VENDOR
 from airflow_provider_messaging.vendors.marigold.problems import read_problem
@@ -33,6 +34,7 @@ def bearer_auth(
     *,
     cache: TokenCache = TOKENS,
     on_secret: Callable[[str], None] = lambda _: None,
+    retry: RetryPolicy = RetryPolicy(),
     clock: Callable[[], float] = time.time,
 ) -> BearerAuth:
     """Return the authentication of a connection; its token is shared by all who use the same credentials.
@@ -41,7 +43,7 @@ def bearer_auth(
     """
 
     def fetch() -> Flow[Token]:
-        response = yield from _request_token(config)
+        response = yield from _request_token(config, retry)
         try:
             document = response.json()
             value = document["access_token"]
@@ -66,13 +68,14 @@ def bearer_auth(
     return BearerAuth(cache=cache, key=config.cache_key, fetch=fetch)
 
 
-def _request_token(config: MarigoldConfig) -> Flow[Response]:
+def _request_token(config: MarigoldConfig, retry: RetryPolicy) -> Flow[Response]:
     api = Api(
         vendor=VENDOR,
         connection=config.connection,
         base_url=config.token_url,
         auth=NoAuth(),
         read_problem=read_problem,
+        retry=retry,
     )
     body = {
         "client_id": config.client_id,

@@ -22,11 +22,21 @@ MOST_REFERENCES = 1000
 
 
 class _Row(msgspec.Struct):
-    external_reference: str | None = None
-    mapping: str | None = None
+    external_reference: object = None
+    mapping: object = None
 
 
 _ROW = msgspec.json.Decoder(_Row)
+
+
+def _read(raw: msgspec.Raw) -> tuple[str | None, str]:
+    """Return reference and bounce type of a row, whatever the vendor put there."""
+    try:
+        row = _ROW.decode(raw)
+    except msgspec.DecodeError:
+        return None, "unknown"
+    reference = row.external_reference if isinstance(row.external_reference, str) else None
+    return reference, row.mapping.lower() if isinstance(row.mapping, str) and row.mapping else "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,16 +106,14 @@ def count_feedback(api: Api, query: FeedbackQuery, *, now: datetime | None = Non
 
     def take(kind: str, page: Page) -> None:
         for raw in rows_within(page, window):
-            row = _ROW.decode(raw)
-            label = (row.mapping or "unknown").lower() if kind == "bounces" else kind
-            if (wanted and row.external_reference not in wanted) or (
-                kind == "bounces" and types and label not in types
-            ):
+            reference, bounce_type = _read(raw)
+            label = bounce_type if kind == "bounces" else kind
+            if (wanted and reference not in wanted) or (kind == "bounces" and types and label not in types):
                 continue
             found.by_type[label] = found.by_type.get(label, 0) + 1
-            if row.external_reference and len(seen) < MOST_REFERENCES and row.external_reference not in seen:
-                seen.add(row.external_reference)
-                found.references.append(row.external_reference)
+            if reference and len(seen) < MOST_REFERENCES and reference not in seen:
+                seen.add(reference)
+                found.references.append(reference)
 
     for kind in query.kinds:
         pages = iter_feedback(api, kind, window, page_size=query.page_size, account_id=query.account_id)
