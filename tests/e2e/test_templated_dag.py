@@ -20,8 +20,9 @@ DAG_ID = "marigold_templated_send"
 
 
 @pytest.fixture(scope="module")
-def result(airflow: LocalAirflow) -> dict[str, Any]:
+def result(airflow: LocalAirflow, sandbox_process: Any) -> dict[str, Any]:
     """What the task returned."""
+    sandbox_process.reset()
     airflow.client.wait_for_dag(DAG_ID)
     run_id = airflow.client.trigger(DAG_ID)
     state = airflow.client.wait_for_run(DAG_ID, run_id)
