@@ -52,7 +52,8 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they use, and skip those that a newer Airflow is needed for."""
+    """Mark tests by what they use, skip those that need a newer Airflow, and put those with a running one last."""
+    items.sort(key=lambda item: ROOT / "tests" / "e2e" in item.path.parents)
     for item in items:
         if "postgres_url" in getattr(item, "fixturenames", ()):
             item.add_marker("postgres")
