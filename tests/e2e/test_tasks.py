@@ -90,21 +90,26 @@ class Forwarder:
     def __init__(self, sandbox: Sandbox) -> None:
         self.port = free_port()
         self._target = ("127.0.0.1", int(sandbox.url.rpartition(":")[2]))
-        self._listener: socket.socket | None = None
+        self._sockets: list[socket.socket] = []
 
     def open(self) -> None:
-        self._listener = socket.create_server(("127.0.0.1", self.port))
-        threading.Thread(target=self._accept, args=(self._listener,), daemon=True).start()
+        listener = socket.create_server(("127.0.0.1", self.port))
+        self._sockets.append(listener)
+        threading.Thread(target=self._accept, args=(listener,), daemon=True).start()
 
     def close(self) -> None:
-        if self._listener is not None:
-            self._listener.close()
+        for each in self._sockets:
+            # Wakes the thread that waits on it; closing alone does not.
+            with suppress(OSError):
+                each.shutdown(socket.SHUT_RDWR)
+            each.close()
 
     def _accept(self, listener: socket.socket) -> None:
         with suppress(OSError):
             while True:
                 near, _ = listener.accept()
                 far = socket.create_connection(self._target)
+                self._sockets += (near, far)
                 for source, target in ((near, far), (far, near)):
                     threading.Thread(target=_pump, args=(source, target), daemon=True).start()
 

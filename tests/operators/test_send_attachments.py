@@ -43,7 +43,9 @@ class Bucket(MemoryFileSystem):
 
 
 @pytest.fixture(autouse=True)
-def bucket() -> type[Bucket]:
+def bucket(monkeypatch: pytest.MonkeyPatch) -> type[Bucket]:
+    # Airflow keeps what is attached first for good.
+    monkeypatch.setattr("airflow.sdk.io.store._STORE_CACHE", {})
     attach("memory", fs=Bucket())
     Bucket.store.clear()
     Bucket.reads.clear()
