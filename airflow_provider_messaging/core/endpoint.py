@@ -52,7 +52,7 @@ class Endpoint:
         """Return the URL below `base_url`, with every segment percent-encoded.
 
         :param overrides: paths from the connection's extra ``endpoints``, by endpoint name.
-        :raises ConfigurationError: if an override lacks its leading slash or names an unknown segment.
+        :raises ConfigurationError: if an override lacks its leading slash or the last segment, or names an unknown one.
         :raises ValidationError: if a segment is empty, ``.`` or ``..``, or no text.
         """
         path = (overrides or {}).get(self.name, self.path)
@@ -63,6 +63,9 @@ class Endpoint:
             problem = "must start with exactly one '/'"
         elif re.search(r"[{}]", _SEGMENT.sub("", path)):
             problem = "may hold braces around the name of a segment only"
+        elif not names.issuperset(_SEGMENT.findall(self.path)[-1:]):
+            # One listing for all would be taken for the answer about one.
+            problem = f"must name the segment {{{_SEGMENT.findall(self.path)[-1]}}}"
         elif names - encoded.keys():
             unknown = sorted(names - encoded.keys())[0]
             problem = f"names an unknown segment {{{unknown}}}; known: {', '.join(encoded) or 'none'}"

@@ -12,7 +12,7 @@ from datetime import datetime
 from typing import Any
 
 from airflow_provider_messaging.delivery.channel import Channel
-from airflow_provider_messaging.delivery.engine import Delivery
+from airflow_provider_messaging.delivery.engine import GRACE_SECONDS, Delivery
 from airflow_provider_messaging.delivery.options import LedgerStore, Options, Runner
 from airflow_provider_messaging.delivery.outputs import Outputs
 from airflow_provider_messaging.delivery.references import SendIdentity
@@ -86,8 +86,14 @@ class DeliveryThread:
         context = contextvars.copy_context()
         thread = threading.Thread(target=context.run, args=(target,), name="messaging-delivery", daemon=True)
         thread.start()
-        while thread.is_alive():
-            thread.join(1.0)
+        try:
+            while thread.is_alive():
+                thread.join(1.0)
+        except BaseException:
+            # An execution timeout, for instance: nothing more may be sent behind the back of a task that has ended.
+            self.stop()
+            thread.join(GRACE_SECONDS + 1.0)
+            raise
         if self._error is not None:
             raise self._error
         assert self._result is not None

@@ -51,6 +51,11 @@ def test_a_segment_that_is_no_text_is_refused() -> None:
         ENDPOINT.url(BASE, profile="\ud800", row="r")
 
 
+def test_an_override_keeps_the_last_segment() -> None:
+    with pytest.raises(ConfigurationError, match=r"must name the segment \{row\}"):
+        ENDPOINT.url(BASE, {"read": "/v2/{profile}"}, profile="p", row="r")
+
+
 def test_an_override_replaces_the_path() -> None:
     overrides = {"read": "/v2/{row}", "other": "/x"}
     assert ENDPOINT.url(BASE, overrides, profile="p", row="a/b") == f"{BASE}/v2/a%2Fb"

@@ -331,3 +331,35 @@ def test_an_old_airflow_is_told_of_in_the_log(send: Send, caplog: pytest.LogCapt
     caplog.clear()
     send(messages=messages(1), store=StateStore())
     assert "no task state store" not in caplog.text
+
+
+def test_nothing_is_sent_any_more_after_the_task_was_timed_out(
+    send: Send, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class TimedOut(BaseException):
+        pass
+
+    joined = threading.Thread.join
+    began = time.monotonic()
+
+    def join(thread: threading.Thread, timeout: float | None = None) -> None:
+        """Airflow raises out of the wait of the task's main thread, from a signal handler."""
+        if thread.name == "messaging-delivery" and began + 1.0 < time.monotonic() and not sent:
+            sent.append(sandbox.counts()["total"])
+            raise TimedOut
+        joined(thread, timeout)
+
+    sent: list[int] = []
+    monkeypatch.setattr(threading.Thread, "join", join)
+    sandbox.faults([{**SENDS, "fault": "latency", "delay": 0.3}])
+    store = StateStore()
+    with pytest.raises(TimedOut):
+        send(messages=messages(5_000), store=store, max_concurrency=1, ti=TaskInstance(max_tries=1))
+    accepted = sandbox.counts()["total"]
+    assert accepted < 5_000
+    time.sleep(1.0)
+    assert sandbox.counts()["total"] == accepted
+    sandbox.clear_faults()
+    result = send(messages=messages(5_000), store=store, ti=TaskInstance(max_tries=1, try_number=2))
+    assert result["accepted"] == 5_000
+    exactly_once(sandbox, 5_000)
