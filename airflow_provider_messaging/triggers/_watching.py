@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
-
-from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_messaging.core.errors import ConfigurationError, MessagingError
 from airflow_provider_messaging.core.flow import Api, Flow
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
-from airflow_provider_messaging.triggers._events import error_event
+from airflow_provider_messaging.triggers._base import MOST_FAILURES, WaitingTrigger
 from airflow_provider_messaging.vendors.marigold.watch import Watch
 
-MOST_FAILURES = 10
-"""Polls in a row that may fail, each after its own retries, before the trigger gives up."""
 MOST_FAILED_LOOKS = 10
 """Looks of one poll that may fail before the rest of it is left for the next one."""
 SLOWDOWN = 1.5
@@ -29,7 +25,7 @@ class Runner(Protocol):
     async def run(self, flow: Flow[T], /) -> T: ...
 
 
-class WatchTrigger(BaseTrigger):
+class WatchTrigger(WaitingTrigger):
     """Looks at all open items, pauses, and looks again at those still open, until the watch is done.
 
     Its event is ``{"status": "success", …}`` with the watch's outcome: counts and ids only.
@@ -52,19 +48,7 @@ class WatchTrigger(BaseTrigger):
     def flow_of(self, api: Api) -> Callable[[str], Flow[str]]:
         """Return the look at one item."""
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event, with the outcome or with the error."""
-        try:
-            found = await self._wait()
-        except MessagingError as error:
-            yield TriggerEvent(error_event(error))
-        except Exception as error:
-            self.log.exception("the wait broke off")
-            yield TriggerEvent(error_event(error))
-        else:
-            yield TriggerEvent({"status": "success", **found})
-
-    async def _wait(self) -> dict[str, Any]:
+    async def wait(self) -> dict[str, Any]:
         if self.max_concurrency < 1:
             raise ConfigurationError("max_concurrency must be at least 1", setting="max_concurrency")
         watch = self.make_watch()

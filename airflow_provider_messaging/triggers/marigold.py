@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
-
-from airflow.triggers.base import BaseTrigger, TriggerEvent
 
 from airflow_provider_messaging.core.errors import MessagingError
 from airflow_provider_messaging.core.flow import Api, Flow
 from airflow_provider_messaging.hooks._inputs import as_moment
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
-from airflow_provider_messaging.triggers._events import error_event
+from airflow_provider_messaging.triggers._base import MOST_FAILURES, WaitingTrigger
 from airflow_provider_messaging.triggers._watching import WatchTrigger
 from airflow_provider_messaging.vendors.marigold.query import FeedbackQuery, count_feedback
 from airflow_provider_messaging.vendors.marigold.watch import (
@@ -25,11 +23,8 @@ from airflow_provider_messaging.vendors.marigold.watch import (
     profile_state,
 )
 
-MOST_FAILURES = 10
-"""Polls in a row that may fail, each after its own retries, before the trigger gives up."""
 
-
-class BounceTrigger(BaseTrigger):
+class BounceTrigger(WaitingTrigger):
     """Waits until enough feedback is there. Only reads; its event holds counts and references.
 
     :param marigold_conn_id: a connection of type ``marigold``.
@@ -82,19 +77,7 @@ class BounceTrigger(BaseTrigger):
             },
         )
 
-    async def run(self) -> AsyncIterator[TriggerEvent]:
-        """Yield one event: ``{"status": "success", "count", "by_type", "references"}``, or one with the error."""
-        try:
-            found = await self._wait()
-        except MessagingError as error:
-            yield TriggerEvent(error_event(error))
-        except Exception as error:
-            self.log.exception("the wait broke off")
-            yield TriggerEvent(error_event(error))
-        else:
-            yield TriggerEvent({"status": "success", **found})
-
-    async def _wait(self) -> dict[str, Any]:
+    async def wait(self) -> dict[str, Any]:
         hook = MarigoldHook(self.marigold_conn_id)
         client = await hook.aclient()
         query = FeedbackQuery(

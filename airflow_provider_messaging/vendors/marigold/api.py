@@ -30,6 +30,7 @@ from airflow_provider_messaging.core.paging import Page, iter_pages
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.vendors.marigold import email, push, tracking
 from airflow_provider_messaging.vendors.marigold.endpoints import BOUNCE, FEEDBACK, SEND_EMAIL, SEND_PUSH, TRACK
+from airflow_provider_messaging.vendors.marigold.problems import unreadable
 from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ def get_bounce(api: Api, reference: str) -> Flow[dict[str, Any] | None]:
         return None
     document = _document(api, BOUNCE, response)
     if not isinstance(document, dict):
-        raise _unreadable(api, BOUNCE, response)
+        raise unreadable(api, BOUNCE, response)
     return document
 
 
@@ -221,15 +222,4 @@ def _document(api: Api, endpoint: Endpoint, response: Response) -> Any:
     try:
         return response.json()
     except (ValueError, msgspec.DecodeError):
-        raise _unreadable(api, endpoint, response) from None
-
-
-def _unreadable(api: Api, endpoint: Endpoint, response: Response) -> VendorError:
-    return VendorError(
-        "the answer is not the documented JSON",
-        status=response.status,
-        vendor=api.vendor,
-        operation=endpoint.name,
-        connection=api.connection,
-        retryable=True,
-    )
+        raise unreadable(api, endpoint, response) from None

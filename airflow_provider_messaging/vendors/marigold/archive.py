@@ -23,6 +23,7 @@ from airflow_provider_messaging.vendors.marigold.endpoints import (
     ARCHIVE_LIST,
     ARCHIVE_PREVIEW,
 )
+from airflow_provider_messaging.vendors.marigold.problems import unreadable
 from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
 
 LISTED = 100
@@ -145,7 +146,7 @@ def count_archive(api: Api, profile_id: str) -> Flow[int | None]:
     try:
         page = read_page(response)
     except (ValueError, msgspec.DecodeError):
-        raise _unreadable(api, ARCHIVE_LIST, response) from None
+        raise unreadable(api, ARCHIVE_LIST, response) from None
     return max(len(page.rows), page.count or 0)
 
 
@@ -166,7 +167,7 @@ def get_message(api: Api, profile_id: str, message_id: str, *, tracking: bool = 
     except (ValueError, msgspec.DecodeError):
         document = None
     if not isinstance(document, dict):
-        raise _unreadable(api, ARCHIVE_GET, response)
+        raise unreadable(api, ARCHIVE_GET, response)
     return document
 
 
@@ -283,15 +284,4 @@ def _object(api: Api, row: msgspec.Raw) -> dict[str, Any]:
         return document
     raise VendorError(
         "the answer's rows are not objects", vendor=api.vendor, operation=ARCHIVE_LIST.name, connection=api.connection
-    )
-
-
-def _unreadable(api: Api, endpoint: Endpoint, response: Response) -> VendorError:
-    return VendorError(
-        "the answer is not the documented JSON",
-        status=response.status,
-        vendor=api.vendor,
-        operation=endpoint.name,
-        connection=api.connection,
-        retryable=True,
     )

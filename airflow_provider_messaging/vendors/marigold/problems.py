@@ -6,8 +6,9 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_messaging.core.errors import FieldError
-from airflow_provider_messaging.core.flow import Problem
+from airflow_provider_messaging.core.endpoint import Endpoint
+from airflow_provider_messaging.core.errors import FieldError, VendorError
+from airflow_provider_messaging.core.flow import Api, Problem
 from airflow_provider_messaging.core.http import Response
 
 
@@ -43,3 +44,15 @@ def _read_error(item: dict[str, Any]) -> tuple[int | None, FieldError]:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
+
+
+def unreadable(api: Api, endpoint: Endpoint, response: Response) -> VendorError:
+    """Return the error of an answer that is not what the vendor's page says."""
+    return VendorError(
+        "the answer is not the documented JSON",
+        status=response.status,
+        vendor=api.vendor,
+        operation=endpoint.name,
+        connection=api.connection,
+        retryable=True,
+    )
