@@ -117,9 +117,9 @@ class MessagingHook(BaseHook):
         except MessagingError as error:
             return False, str(error)
 
+    @abstractmethod
     def describe_access(self) -> str:
         """Make the call of `test_connection` and say what it saw, without secrets."""
-        raise NotImplementedError
 
     @cached_property
     def _transport(self) -> SyncTransport:

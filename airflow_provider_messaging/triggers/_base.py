@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncIterator
+from inspect import signature
 from typing import Any
 
 from airflow.triggers.base import BaseTrigger, TriggerEvent
@@ -16,7 +17,14 @@ MOST_FAILURES = 10
 
 
 class WaitingTrigger(BaseTrigger):
-    """Never raises out of `run`: Airflow would start it anew, or fail the task without a word of ours."""
+    """Never raises out of `run`: Airflow would start it anew, or fail the task without a word of ours.
+
+    A subclass keeps each argument of its constructor under its name, as a plain value: so it is stored and made anew.
+    """
+
+    def serialize(self) -> tuple[str, dict[str, Any]]:
+        names = signature(type(self)).parameters
+        return f"{type(self).__module__}.{type(self).__qualname__}", {name: getattr(self, name) for name in names}
 
     @abstractmethod
     async def wait(self) -> dict[str, Any]:

@@ -60,23 +60,6 @@ class BounceTrigger(WaitingTrigger):
         self.min_count = min_count
         self.poll_interval = poll_interval
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "marigold_conn_id": self.marigold_conn_id,
-                "start": self.start,
-                "end": self.end,
-                "kinds": self.kinds,
-                "bounce_types": self.bounce_types,
-                "references": self.references,
-                "account_id": self.account_id,
-                "page_size": self.page_size,
-                "min_count": self.min_count,
-                "poll_interval": self.poll_interval,
-            },
-        )
-
     async def wait(self) -> dict[str, Any]:
         hook = MarigoldHook(self.marigold_conn_id)
         client = await hook.aclient()
@@ -145,22 +128,6 @@ class DeliveryTrigger(WatchTrigger):
         self.max_poll_interval = max_poll_interval
         self.max_concurrency = max_concurrency
 
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "marigold_conn_id": self.marigold_conn_id,
-                "references": self.references,
-                "state": self.state,
-                "start": self.start,
-                "settled": self.settled,
-                "stop_when_lost": self.stop_when_lost,
-                "poll_interval": self.poll_interval,
-                "max_poll_interval": self.max_poll_interval,
-                "max_concurrency": self.max_concurrency,
-            },
-        )
-
     def make_watch(self) -> Watch:
         return Watch(self.references, goal_of(self.state), settled=self.settled, stop_when_lost=self.stop_when_lost)
 
@@ -207,23 +174,6 @@ class ArchiveTrigger(WatchTrigger):
         self.max_poll_interval = max_poll_interval
         self.max_concurrency = max_concurrency
         self.named = "references" if profile_ids is None else "profile_ids"
-
-    def serialize(self) -> tuple[str, dict[str, Any]]:
-        return (
-            f"{type(self).__module__}.{type(self).__qualname__}",
-            {
-                "marigold_conn_id": self.marigold_conn_id,
-                "references": self.references,
-                "profile_ids": self.profile_ids,
-                "start": self.start,
-                "end": self.end,
-                "min_count": self.min_count,
-                "settled": self.settled,
-                "poll_interval": self.poll_interval,
-                "max_poll_interval": self.max_poll_interval,
-                "max_concurrency": self.max_concurrency,
-            },
-        )
 
     def make_watch(self) -> Watch:
         return Watch(self.references or self.profile_ids or (), ARCHIVE_GOAL, settled=self.settled)
