@@ -3,6 +3,7 @@
 
 PYTHON ?= python3
 ARGS ?=
+BENCH ?= send_memory
 
 # The Airflow that `make test`, `make demo` and `make airflow` run on, and the older ones of `make test-compat`.
 AIRFLOW := 3.3
@@ -34,19 +35,19 @@ help: ## list the targets
 .PHONY: venv
 venv: $(VENV)/.stamp ## .venv with Airflow, the package (editable) and all tools
 
-$(VENV)/.stamp: pyproject.toml constraints/airflow-$(AIRFLOW).txt
+$(VENV)/.stamp: pyproject.toml constraints/airflow-$(AIRFLOW).txt constraints/overrides.txt
 	@$(PYTHON) dev/check_python.py
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check \
 	    --constraint constraints/airflow-$(AIRFLOW).txt uv
 	$(UV) pip install --quiet --compile-bytecode --python $(BIN)/python \
-	    --constraint constraints/airflow-$(AIRFLOW).txt --editable '.[dev]'
+	    --constraint constraints/airflow-$(AIRFLOW).txt --override constraints/overrides.txt --editable '.[dev]'
 	@touch $@
 
-.venv-%/.stamp: pyproject.toml constraints/airflow-%.txt | $(VENV)/.stamp
+.venv-%/.stamp: pyproject.toml constraints/airflow-%.txt constraints/overrides.txt | $(VENV)/.stamp
 	@test -x .venv-$*/bin/python || $(UV) venv --quiet --python $(BIN)/python .venv-$*
 	$(UV) pip install --quiet --compile-bytecode --python .venv-$*/bin/python \
-	    --constraint constraints/airflow-$*.txt --editable '.[test]'
+	    --constraint constraints/airflow-$*.txt --override constraints/overrides.txt --editable '.[test]'
 	@touch $@
 
 # ---------------------------------------------------------------------------------------------------- checks
@@ -79,18 +80,26 @@ types: $(VENV)/.stamp ## mypy --strict
 	$(BIN)/mypy
 
 .PHONY: bench
-bench: $(VENV)/.stamp ## peak memory of sends of different lengths; those of speed are to come (ARGS="--counts 10000 1000000")
-	$(BIN)/python -m tests.benchmarks.send_memory $(ARGS)
+bench: $(VENV)/.stamp ## one benchmark of tests/benchmarks (BENCH=feedback_extraction ARGS="…"); by default the memory of sends
+	$(BIN)/python -m tests.benchmarks.$(BENCH) $(ARGS)
 
 # --------------------------------------------------------------------------------------------- a real Airflow
 
 .PHONY: demo
-demo: $(VENV)/.stamp ## sandbox and Airflow, the example DAG from sending to bounces in SQLite, a summary
+demo: $(VENV)/.stamp ## sandbox and Airflow, one campaign through all four vendors, a summary
 	$(BIN)/python -m dev.demo
 
 .PHONY: airflow
 airflow: $(VENV)/.stamp ## sandbox and Airflow with the example DAGs, until Ctrl-C
 	@exec $(BIN)/python -m dev.demo --serve
+
+.PHONY: kills
+kills: $(VENV)/.stamp ## enqueue 20,000 contacts in tries that are killed again and again: nobody twice, everybody accounted for
+	$(BIN)/python -m tests.operators.enqueue_kills --contacts 20000 --kills 20 $(ARGS)
+
+.PHONY: backfill
+backfill: $(VENV)/.stamp ## 30 days of hourly feedback by backfill on a real Airflow, a third of the runs killed or run twice
+	$(BIN)/python -m dev.backfill $(ARGS)
 
 .PHONY: chaos
 chaos: $(VENV)/.stamp ## kill workers in the middle of sends, on a real Airflow: nothing twice, nothing lost (ARGS="--seeds 24")

@@ -4,53 +4,58 @@ from __future__ import annotations
 
 from typing import Any
 
+_NAMES = {
+    "marigold": "Marigold Engage Delivery Cloud",
+    "engageone": "EngageOne Communicate",
+    "messangi": "Messangi Digital Engagement",
+    "pressnxpress": "Press'nXPress",
+}
+_SITES = {
+    "marigold": "https://meetmarigold.com/",
+    "engageone": "https://docs.api.communicate.engageone.co/",
+    "messangi": "https://www.messangi.com/",
+    "pressnxpress": "https://pressnxpress.com/",
+}
+
 
 def get_provider_info() -> dict[str, Any]:
     """Return the provider's metadata."""
     return {
         "package-name": "airflow-provider-messaging",
         "name": "Messaging",
-        "description": "Marigold Engage Delivery Cloud: e-mail, never sent twice and never lost, and its feedback.",
-        "hooks": [
-            {
-                "integration-name": "Marigold Engage Delivery Cloud",
-                "python-modules": ["airflow_provider_messaging.hooks.marigold"],
-            }
-        ],
+        "description": "Marigold, EngageOne, Messangi and Press'nXPress: messages that are never sent twice and never "
+        "lost, and what comes back of them.",
+        "hooks": _modules("hooks", *_NAMES),
         "operators": [
+            *_modules("operators", *_NAMES),
             {
-                "integration-name": "Marigold Engage Delivery Cloud",
-                "python-modules": ["airflow_provider_messaging.operators.marigold"],
-            }
+                "integration-name": _NAMES["engageone"],
+                "python-modules": ["airflow_provider_messaging.operators.suppression"],
+            },
         ],
-        "sensors": [
-            {
-                "integration-name": "Marigold Engage Delivery Cloud",
-                "python-modules": ["airflow_provider_messaging.sensors.marigold"],
-            }
-        ],
-        "triggers": [
-            {
-                "integration-name": "Marigold Engage Delivery Cloud",
-                "python-modules": ["airflow_provider_messaging.triggers.marigold"],
-            }
-        ],
+        "sensors": _modules("sensors", "marigold", "engageone"),
+        "triggers": _modules("triggers", "marigold", "engageone"),
         "transfers": [
             {
-                "source-integration-name": "Marigold Engage Delivery Cloud",
+                "source-integration-name": _NAMES["marigold"],
                 "target-integration-name": "Object storage and SQL",
                 "python-module": "airflow_provider_messaging.transfers.marigold",
             }
         ],
+        "notifications": ["airflow_provider_messaging.notifications.messangi.MessangiNotifier"],
         "integrations": [
-            {
-                "integration-name": "Marigold Engage Delivery Cloud",
-                "external-doc-url": "https://meetmarigold.com/",
-                "tags": ["service"],
-            }
+            {"integration-name": name, "external-doc-url": _SITES[vendor], "tags": ["service"]}
+            for vendor, name in _NAMES.items()
         ],
-        "connection-types": [_MARIGOLD],
+        "connection-types": [_MARIGOLD, _ENGAGEONE, _MESSANGI, _PRESSNXPRESS],
     }
+
+
+def _modules(kind: str, *vendors: str) -> list[dict[str, Any]]:
+    return [
+        {"integration-name": _NAMES[vendor], "python-modules": [f"airflow_provider_messaging.{kind}.{vendor}"]}
+        for vendor in vendors
+    ]
 
 
 def _text(label: str, description: str, *, kind: str = "string", **schema: Any) -> dict[str, Any]:
@@ -66,10 +71,12 @@ _TRANSPORT_FIELDS = {
     "client_key": _text("Client key", "Path of the certificate's key, where it is a file of its own."),
 }
 
+_ENDPOINTS = _text("Endpoints", "Paths to use instead of ours, as JSON: name of the endpoint → path.", format="json")
+
 _MARIGOLD = {
     "connection-type": "marigold",
     "hook-class-name": "airflow_provider_messaging.hooks.marigold.MarigoldHook",
-    "hook-name": "Marigold Engage Delivery Cloud",
+    "hook-name": _NAMES["marigold"],
     "ui-field-behaviour": {
         "hidden-fields": ["port", "schema"],
         "relabeling": {
@@ -93,16 +100,103 @@ _MARIGOLD = {
             "Where tokens come from, if not from auth.slgnt.eu (us: auth.slgnt.us).",
             format="url",
         ),
-        "endpoints": _text(
-            "Endpoints",
-            'Paths to use instead of ours, as JSON: {"bounces": "/bounces/v1/bounces"}.',
-            format="json",
-        ),
+        "endpoints": _ENDPOINTS,
         "tracking_verified": _text(
             "Tracking verified",
             "Somebody has seen that the tracking path is right for this account: a 404 then means an unknown message.",
             kind="boolean",
         ),
+        **_TRANSPORT_FIELDS,
+    },
+}
+
+_ENGAGEONE = {
+    "connection-type": "engageone",
+    "hook-class-name": "airflow_provider_messaging.hooks.engageone.EngageOneHook",
+    "hook-name": _NAMES["engageone"],
+    "ui-field-behaviour": {
+        "hidden-fields": ["port", "schema"],
+        "relabeling": {"login": "Client ID", "password": "Secret", "host": "Host override"},
+        "placeholders": {
+            "login": "the client ID of the client credentials",
+            "password": "their secret, shown once when they are made",
+            "host": "leave empty, or https://… that has all services below it",
+        },
+    },
+    "conn-fields": {
+        "customer_id": _text("Customer ID", "As the client credentials show it, case included; often eocm-…"),
+        "region": _text(
+            "Region", "Of the account: the private API is api.{region}.communicate.engageone.co.", default="us-east-1"
+        ),
+        "users_url": _text("Users API URL", "Where tokens come from. Default: the vendor's.", format="url"),
+        "public_url": _text("Public API URL", "Of the region: needed for the blacklist and to verify.", format="url"),
+        "services": _text(
+            "Service URLs", "Of the other services, as JSON: name of the service → base URL.", format="json"
+        ),
+        "unblacklist_verified": _text(
+            "Removal verified",
+            "Somebody has seen that the path of removals from the blacklist is right: a 404 then means not listed.",
+            kind="boolean",
+        ),
+        "endpoints": _ENDPOINTS,
+        **_TRANSPORT_FIELDS,
+    },
+}
+
+_MESSANGI = {
+    "connection-type": "messangi",
+    "hook-class-name": "airflow_provider_messaging.hooks.messangi.MessangiHook",
+    "hook-name": _NAMES["messangi"],
+    "ui-field-behaviour": {
+        "hidden-fields": ["port", "schema"],
+        "relabeling": {"login": "User name", "host": "Host override"},
+        "placeholders": {
+            "login": "leave empty with an API key",
+            "password": "leave empty with an API key",
+            "host": "leave empty for https://elastic.messangi.me",
+        },
+    },
+    "conn-fields": {
+        "api_key": _text("API key", "Used instead of user name and password where it is given.", format="password"),
+        "two_factor_token": _text("2FA token", "Sent when the vendor asks for it with status 402.", format="password"),
+        "subscribers_prefix": _text("Subscribers prefix", "Path before /lists and /owners for this account: /name/v1."),
+        "sender": _text("Sender", "From whom a message is that names no sender; not for e-mail."),
+        "default_region": _text("Default region", "Country of phone numbers without a country code, two letters: BR."),
+        "lookup_by_reference": _text(
+            "Look-up by reference",
+            "Somebody has seen that an SMS can be looked up by its external ID, which is then sent along.",
+            kind="boolean",
+        ),
+        "endpoints": _ENDPOINTS,
+        **_TRANSPORT_FIELDS,
+    },
+}
+
+_PRESSNXPRESS = {
+    "connection-type": "pressnxpress",
+    "hook-class-name": "airflow_provider_messaging.hooks.pressnxpress.PressnxpressHook",
+    "hook-name": _NAMES["pressnxpress"],
+    "ui-field-behaviour": {
+        "hidden-fields": ["login", "port", "schema"],
+        "relabeling": {"password": "API key", "host": "API URL"},
+        "placeholders": {
+            "password": "the organization's API token",
+            "host": "leave empty for https://api.pressnxpress.com/v2",
+        },
+    },
+    "conn-fields": {
+        "touchpoint_token": _text(
+            "Touchpoint token", "Of the touchpoint that feedback is asked for.", format="password"
+        ),
+        "touchpoint_tokens": _text(
+            "More touchpoint tokens",
+            "Where there are several touchpoints, as JSON: a name of yours → token.",
+            format="json",
+        ),
+        "content_type": _text(
+            "Content type", "How contacts are sent. Default: json.", enum=["json", "form"], default="json"
+        ),
+        "endpoints": _ENDPOINTS,
         **_TRANSPORT_FIELDS,
     },
 }

@@ -97,6 +97,10 @@ class AirflowClient:
                 raise TimeoutError(f"no DAG {dag_id!r} after {timeout:.0f} s")
             time.sleep(0.3)
 
+    def pause(self, dag_id: str, paused: bool) -> None:
+        """Have a DAG's runs wait, or go on."""
+        self.request("PATCH", f"/api/v2/dags/{quote(dag_id, safe='')}", {"is_paused": paused})
+
     def trigger(self, dag_id: str, conf: dict[str, Any] | None = None, *, run_id: str | None = None) -> str:
         """Start a run and return its id."""
         body: dict[str, Any] = {"logical_date": None, "conf": conf or {}}

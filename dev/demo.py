@@ -1,4 +1,4 @@
-"""`make demo`: the example DAG on a real Airflow, against the sandbox, and what became of each message.
+"""`make demo`: the example DAG of all four vendors on a real Airflow, and what became of each message.
 
 `make airflow` (``--serve``) leaves Airflow and the sandbox running until Ctrl-C.
 """
@@ -32,7 +32,7 @@ HOME = ROOT / ".demo" / "airflow"
 DATA = ROOT / ".demo" / "data"
 DATABASE = DATA / "messaging.db"
 DAGS = ROOT / "example_dags"
-DAG_ID = "marigold_bounce_etl"
+DAG_ID = "messaging_round_trip"
 RUN_TIMEOUT = 180.0
 FEEDBACK_DELAY = 8.0
 """Seconds from a message to its bounce, so that the sensor has something to wait for."""
@@ -60,6 +60,15 @@ class Account:
     loaded: Counter[str]
     deliveries: dict[str, int]
     delivered_returns: Counter[str]
+    gone: set[str]
+    """Recipients who may not be written to any more, as the vendor's outcomes say it."""
+    reached: set[str]
+    """Recipients to whom nothing happened."""
+    suppressed: dict[str, Any]
+    blacklist: list[str]
+    asked: dict[str, Any]
+    enqueued: list[str]
+    texts: list[dict[str, Any]]
     requests: list[dict[str, Any]]
     deferred: bool
     checks: list[tuple[str, bool]] = field(default_factory=list)
@@ -84,6 +93,7 @@ def main() -> int:
             **sandbox.connections,
             "AIRFLOW_CONN_MESSAGING_DB": json.dumps({"conn_type": "sqlite", "host": str(DATABASE)}),
             "MESSAGING_DEMO_DIR": str(DATA),
+            "MESSAGING_DEMO_LAG": "0",
         }
         with LocalAirflow(HOME, DAGS, env, progress=progress) as airflow:
             progress(f"Airflow is up: {airflow.url}")
@@ -118,8 +128,8 @@ def _serve(airflow: LocalAirflow, sandbox: Sandbox) -> int:
 def _demonstrate(airflow: LocalAirflow, sandbox: Sandbox, progress: Progress) -> int:
     airflow.client.wait_for_dag(DAG_ID)
     sandbox.settings("marigold", feedback_delay=FEEDBACK_DELAY)
-    bounces_due = sum((row.returns or "").endswith("-bounce") for row in sample_rows())
-    run_id = airflow.client.trigger(DAG_ID, {"wait_for": bounces_due})
+    due = sum(row.returns is not None for row in sample_rows())
+    run_id = airflow.client.trigger(DAG_ID, {"wait_for": due})
     progress(f"{DAG_ID} is running on {_shown(SAMPLE)}")
     seen: list[str] = []
 
@@ -146,6 +156,7 @@ def _account(airflow: LocalAirflow, run_id: str, sandbox: Sandbox, *, deferred: 
     landed = _result_of(airflow, run_id, "FeedbackToObjectStorageOperator")
     tables, loaded = _read_database()
     returns = {row.returns for row in sample_rows() if row.returns}
+    recipients = [delivery["recipient"] for delivery in sandbox.iter_deliveries("marigold")]
     return Account(
         send=send,
         landed=landed,
@@ -155,10 +166,15 @@ def _account(airflow: LocalAirflow, run_id: str, sandbox: Sandbox, *, deferred: 
         loaded=loaded,
         deliveries=sandbox.counts("marigold"),
         delivered_returns=Counter(
-            local
-            for delivery in sandbox.iter_deliveries("marigold")
-            if (local := delivery["recipient"].partition("+")[0]) in returns
+            local for recipient in recipients if (local := recipient.partition("+")[0]) in returns
         ),
+        gone={each for each in recipients if each.partition("+")[0] in returns - {"soft-bounce"}},
+        reached={each for each in recipients if each.partition("+")[0] not in returns},
+        suppressed=_result_of(airflow, run_id, "BlacklistAddressOperator"),
+        blacklist=[entry["email"] for entry in sandbox.state("blacklist", vendor="engageone")],
+        asked=_result_of(airflow, run_id, "EnqueueFeedbackOperator"),
+        enqueued=[delivery["recipient"] for delivery in sandbox.iter_deliveries("pressnxpress")],
+        texts=list(sandbox.iter_deliveries("messangi")),
         requests=[line for line in sandbox.request_counts() if line["vendor"] == "marigold"],
         deferred=deferred,
     )
@@ -188,6 +204,18 @@ def _check(account: Account) -> None:
     )
     account.checks.append(("the sensor waited in the triggerer, without a worker slot", account.deferred))
     account.check("due by kind, loaded by kind", expected, account.delivered_returns, account.loaded)
+    account.check(
+        "hard bounces, complaints and unsubscribes, addresses blacklisted", len(account.gone), len(account.blacklist)
+    )
+    account.checks.append(("the blacklist has exactly their addresses", set(account.blacklist) == account.gone))
+    account.check(
+        "reached, asked for feedback, requests for feedback",
+        len(account.reached),
+        account.asked["accepted"],
+        len(account.enqueued),
+    )
+    account.checks.append(("exactly those who were reached were asked", set(account.enqueued) == account.reached))
+    account.check("SMS to the operator", len(account.texts), 1)
 
 
 def _print(account: Account) -> None:
@@ -207,11 +235,17 @@ def _print(account: Account) -> None:
     print(f"\n  {account.loaded.total():5} came back:")
     for kind, times in account.loaded.most_common():
         print(f"{times:9}  {kind}")
+    print(f"\n  {account.suppressed['accepted']:5} addresses blacklisted at EngageOne")
+    print(f"  {account.asked['accepted']:5} recipients asked for feedback by Press'nXPress")
+    print(f"  {len(account.texts):5} SMS to the operator by Messangi")
     print("\n  Rows loaded into SQLite:")
     for table, times in account.tables.items():
         print(f"{times:9}  table {table}")
     print("\n  Files:")
-    files = [send["manifest_path"], send["rejects_path"], *account.landed["files"], DATABASE]
+    files = [
+        *(send["manifest_path"], send["rejects_path"], *account.landed["files"]),
+        *(account.asked["manifest_path"], DATABASE),
+    ]
     for path in map(_local, files):
         print(f"    {_shown(path)}  ({path.stat().st_size:,} bytes)")
     print("\n  Do the numbers add up?")

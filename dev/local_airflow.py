@@ -31,6 +31,8 @@ _SETTINGS = {
     "SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
     # How soon a deferred task that has waited too long is failed.
     "SCHEDULER__TRIGGER_TIMEOUT_CHECK_INTERVAL": "2",
+    # How soon the triggers of a triggerer that was killed go to the next one.
+    "TRIGGERER__TRIGGERER_HEALTH_CHECK_THRESHOLD": "15",
     "DAG_PROCESSOR__REFRESH_INTERVAL": "5",
     "DAG_PROCESSOR__BUNDLE_REFRESH_CHECK_INTERVAL": "1",
     "DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
@@ -64,6 +66,12 @@ class LocalAirflow:
         self.client = AirflowClient(self.url)
         self.env = _environment(self.home, dags_folder.resolve(), self.port, env or {})
         self._progress = progress
+        self._commands = {
+            "api-server": ["--host", "127.0.0.1", "--port", str(self.port)],
+            "dag-processor": [],
+            "scheduler": ["--skip-serve-logs"],
+            "triggerer": ["--skip-serve-logs"],
+        }
         self._children: list[Child] = []
         self._lock: IO[str] | None = None
 
@@ -73,10 +81,8 @@ class LocalAirflow:
             self._progress("migrating the metadata database")
             self.run("db", "migrate")
             self._progress("starting api-server, scheduler, dag-processor and triggerer")
-            self._start("api-server", "--host", "127.0.0.1", "--port", str(self.port))
-            self._start("dag-processor")
-            self._start("scheduler", "--skip-serve-logs")
-            self._start("triggerer", "--skip-serve-logs")
+            for component in self._commands:
+                self.start(component)
             self.wait_until_healthy()
         except BaseException:
             self.stop()
@@ -135,9 +141,21 @@ class LocalAirflow:
                     self._lock.close()
                     self._lock = None
 
-    def _start(self, component: str, *arguments: str) -> None:
+    def start(self, component: str) -> None:
+        """Start one component; its log goes on where it ended."""
         log = self.home / f"{component}.log"
-        self._children.append(Child(component, [_airflow(), component, *arguments], env=self.env, log=log))
+        command = [_airflow(), component, *self._commands[component]]
+        self._children.append(Child(component, command, env=self.env, log=log))
+
+    def halt(self, component: str, *, grace: float = 15.0) -> None:
+        """Stop one component, until it is started again.
+
+        :param grace: seconds until it is killed; 0 leaves it no time to put anything in order.
+        """
+        halted = [child for child in self._children if child.name == component]
+        self._children = [child for child in self._children if child.name != component]
+        with signals_held():
+            stop(halted, grace=grace)
 
     def _prepare_home(self) -> None:
         self.home.parent.mkdir(parents=True, exist_ok=True)

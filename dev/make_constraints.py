@@ -26,6 +26,7 @@ def resolve(release: str) -> str:
     command = (
         *(str(Path(sys.executable).with_name("uv")), "pip", "compile", "pyproject.toml", "--extra", "dev"),
         *("--universal", "--python-version", "3.11", "--constraint", "-"),
+        *("--override", str(FOLDER / "overrides.txt")),
         *("--no-header", "--no-annotate", "--no-emit-index-url", "--quiet"),
     )
     pins = subprocess.run(

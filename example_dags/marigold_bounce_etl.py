@@ -47,6 +47,8 @@ with DAG(
     land = FeedbackToObjectStorageOperator(
         task_id="land_feedback",
         path=FOLDER + "/feedback",
+        # The sensor has seen that everything is there. An hourly ETL leaves the vendor some time.
+        lag=0,
     )
     load = FeedbackToSqlOperator(
         task_id="load_feedback",

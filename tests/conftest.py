@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parent.parent
 AIRFLOW_VERSION = Version(version("apache-airflow"))
-SERVICE_MARKS = ("postgres", "e2e")
+SERVICE_MARKS = ("mysql", "postgres", "e2e")
 
 
 def _own_airflow_home() -> Path:
@@ -55,8 +56,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark tests by what they use, skip those that need a newer Airflow, and put those with a running one last."""
     items.sort(key=lambda item: ROOT / "tests" / "e2e" in item.path.parents)
     for item in items:
-        if "postgres_url" in getattr(item, "fixturenames", ()):
-            item.add_marker("postgres")
+        for service in ("mysql", "postgres"):
+            if f"{service}_url" in getattr(item, "fixturenames", ()):
+                item.add_marker(service)
         for mark in item.iter_markers():
             if mark.name in {"airflow31", "airflow32", "airflow33"}:
                 needed = Version(f"{mark.name[-2]}.{mark.name[-1]}")
@@ -93,6 +95,27 @@ def postgres_url() -> str:
 
 
 @pytest.fixture(scope="session")
+def mysql_url() -> str:
+    """URL of a MySQL or MariaDB database to which tests may add tables, to be dropped again; an Airflow connection."""
+    pytest.importorskip("airflow.providers.mysql", reason="Airflow's MySQL provider is not installed: extra 'mysql'")
+    connector = pytest.importorskip("mysql.connector", reason="mysql-connector-python is not installed")
+    url = os.environ.get("MESSAGING_TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/test?client=mysql-connector-python")
+    parts = urlsplit(url)
+    try:
+        connector.connect(
+            host=parts.hostname,
+            port=parts.port or 3306,
+            user=parts.username,
+            password=parts.password or "",
+            database=parts.path.strip("/"),
+            connection_timeout=3,
+        ).close()
+    except connector.Error as error:
+        pytest.skip(f"no MySQL answers, MESSAGING_TEST_MYSQL_URL names one: {error}")
+    return url
+
+
+@pytest.fixture(scope="session")
 def airflow_db() -> Path:
     """The metadata database that ``dag.test()`` needs, migrated; the folder is AIRFLOW_HOME."""
     subprocess.run(
@@ -122,8 +145,13 @@ def sandbox(sandbox_process: Any) -> Any:
 
 
 @pytest.fixture
-def marigold_conn(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The id of a connection to the sandbox, which hooks and operators find in the environment."""
+def connections(sandbox: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default connections of all vendors: hooks and operators find the sandbox."""
     for name, value in sandbox.connections.items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def marigold_conn(connections: None) -> str:
+    """The id of a connection to the sandbox."""
     return "marigold_default"

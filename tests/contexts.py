@@ -41,6 +41,8 @@ class TaskInstance:
 @dataclass
 class DagRun:
     start_date: datetime = field(default_factory=lambda: datetime.now(UTC))
+    run_type: str = "manual"
+    run_after: datetime | None = None
 
 
 def task_context(ti: TaskInstance | None = None, *, store: StateStore | None = None, **more: Any) -> Any:

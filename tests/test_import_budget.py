@@ -12,10 +12,18 @@ from typing import Any
 
 import pytest
 
-MODULES = (
-    "airflow_provider_messaging.operators.marigold",
-    "airflow_provider_messaging.sensors.marigold",
-    "airflow_provider_messaging.transfers.marigold",
+MODULES = tuple(
+    f"airflow_provider_messaging.{name}"
+    for name in (
+        "operators.marigold",
+        "operators.engageone",
+        "operators.messangi",
+        "operators.pressnxpress",
+        "notifications.messangi",
+        "sensors.marigold",
+        "sensors.engageone",
+        "transfers.marigold",
+    )
 )
 HEAVY = ("aiohttp", "fastapi", "pandas", "pyarrow", "requests", "uvicorn")
 RUNS = 5
@@ -88,7 +96,8 @@ def test_airflow_itself_has_not_imported_the_heavy_libraries_before(measured: li
 
 
 def test_the_measurement_notices_a_heavy_module() -> None:
-    found = measure("airflow_provider_messaging.transport._aiohttp", *MODULES)["modules"]
-    heavy = found["airflow_provider_messaging.transport._aiohttp"]
-    assert heavy["heavy"] == ["aiohttp"]
-    assert heavy["share"] > 1.5 * found[MODULES[-1]]["share"]
+    heavy, light = "airflow_provider_messaging.transport._aiohttp", MODULES[-1]
+    found = [measure(heavy, light)["modules"] for _ in range(RUNS)]
+    assert {tuple(run[heavy]["heavy"]) for run in found} == {("aiohttp",)}
+    # The least of several runs: one that had to compile a module says nothing.
+    assert min(run[heavy]["share"] for run in found) > 1.5 * min(run[light]["share"] for run in found)

@@ -20,7 +20,6 @@ from airflow.sdk.log import redact
 from airflow_provider_messaging.core.connection import ConnectionParts
 from airflow_provider_messaging.provider_info import get_provider_info
 from airflow_provider_messaging.transport.options import TransportOptions
-from airflow_provider_messaging.vendors.marigold.config import MarigoldConfig
 
 INFO = get_provider_info()
 CONNECTION_TYPES: list[dict[str, Any]] = INFO["connection-types"]
@@ -38,6 +37,8 @@ def modules() -> Iterator[str]:
             yield from entry["python-modules"]
     for entry in INFO["transfers"]:
         yield entry["python-module"]
+    for notifier in INFO["notifications"]:
+        yield notifier.rpartition(".")[0]
 
 
 def test_the_metadata_obey_the_schema_that_airflow_checks_at_start() -> None:
@@ -89,7 +90,7 @@ def test_every_named_module_can_be_imported(module: str) -> None:
     import_module(module)
 
 
-@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers", "transfers"])
+@pytest.mark.parametrize("kind", ["hooks", "operators", "sensors", "triggers", "transfers", "notifications"])
 def test_every_public_module_is_named(kind: str) -> None:
     folder = Path(import_module(f"airflow_provider_messaging.{kind}").__file__ or "").parent
     public = {
@@ -137,20 +138,36 @@ def test_relabelled_and_hidden_fields_do_not_overlap(described: dict[str, Any]) 
     assert not hidden & {*behaviour["relabeling"], *behaviour["placeholders"]}
 
 
-def test_airflow_hides_the_extras_that_may_hold_a_secret() -> None:
-    secrets = {"proxy": "http://user:hunter2-hunter2@proxy.example:3128"}
-    assert "hunter2" not in str(redact(secrets))
-    (marigold,) = CONNECTION_TYPES[:1]
-    passwords = {name for name, field in marigold["conn-fields"].items() if field["schema"].get("format") == "password"}
-    assert redact(dict.fromkeys(passwords, "hunter2-hunter2")) == dict.fromkeys(passwords, "***")
+SECRET = "hunter2-hunter2"
+SECRETS = {
+    "marigold": {"proxy"},
+    "engageone": {"proxy"},
+    "messangi": {"proxy", "api_key", "two_factor_token"},
+    "pressnxpress": {"proxy", "touchpoint_token", "touchpoint_tokens"},
+}
+# Airflow hides whatever has "token" in its name.
+HIDDEN_FOR_THEIR_NAME = {"token_url"}
 
 
-def test_airflow_does_not_hide_the_harmless_extras() -> None:
-    fields = {name: f"value-of-{name}" for name in _marigold()["conn-fields"] if name not in {"proxy", "token_url"}}
+@BY_NAME
+def test_airflow_hides_the_extras_that_may_hold_a_secret(described: dict[str, Any]) -> None:
+    vendor, fields = described["connection-type"], described["conn-fields"]
+    passwords = {name for name, field in fields.items() if field["schema"].get("format") == "password"}
+    assert passwords <= SECRETS[vendor] <= set(fields)
+    values = dict.fromkeys(SECRETS[vendor], SECRET) | {"proxy": f"http://user:{SECRET}@proxy.example:3128"}
+    assert SECRET not in str(redact(values))
+    assert SECRET not in str(redact({"touchpoint_tokens": {"shop": SECRET}}))
+
+
+@BY_NAME
+def test_airflow_does_not_hide_the_harmless_extras(described: dict[str, Any]) -> None:
+    hidden = SECRETS[described["connection-type"]] | HIDDEN_FOR_THEIR_NAME
+    fields = {name: f"value-of-{name}" for name in described["conn-fields"] if name not in hidden}
     assert redact(fields) == fields
 
 
-def test_every_extra_that_the_form_asks_for_is_read() -> None:
+@BY_NAME
+def test_every_extra_that_the_form_asks_for_is_read(described: dict[str, Any]) -> None:
     read: set[str] = set()
 
     class Spy(dict[str, Any]):
@@ -158,11 +175,11 @@ def test_every_extra_that_the_form_asks_for_is_read() -> None:
             read.add(key)
             return super().get(key, default)
 
-    extra = Spy(account_id="account", customer="contoso")
-    MarigoldConfig.read(ConnectionParts(id="c", vendor="marigold", login="id", password="secret", extra=extra))
-    TransportOptions.from_extra("marigold", extra)
-    assert set(_marigold()["conn-fields"]) <= read
-
-
-def _marigold() -> dict[str, Any]:
-    return next(each for each in CONNECTION_TYPES if each["connection-type"] == "marigold")
+    vendor = described["connection-type"]
+    extra = Spy(account_id="account", customer="contoso", customer_id="eocm-Contoso", touchpoint_token="shop")
+    parts = ConnectionParts(id="c", vendor=vendor, login="id", password="secret", extra=extra)
+    module, _, name = described["hook-class-name"].rpartition(".")
+    hook = getattr(import_module(module), name)
+    hook(**{hook.conn_name_attr: "c"}).build_client(parts)
+    TransportOptions.from_extra(vendor, extra)
+    assert set(described["conn-fields"]) <= read

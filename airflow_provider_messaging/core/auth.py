@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 
+from airflow_provider_messaging.core.errors import AuthenticationError, MessagingError, VendorError
 from airflow_provider_messaging.core.flow import Flow, Sleep, with_headers
 from airflow_provider_messaging.core.http import Request, Response
 
@@ -103,11 +104,32 @@ class BearerAuth:
         token = yield from self.token()
         return with_headers(request, Authorization=f"Bearer {token.value}")
 
-    def renew(self, request: Request, response: Response) -> bool:
+    def renew(self, request: Request, response: Response) -> Request | None:
         if response.status != 401:
-            return False
+            return None
         self.cache.drop(self.key, request.headers["Authorization"].removeprefix("Bearer "))
-        return True
+        return request
+
+
+def without_token(error: MessagingError, credentials: str, setting: str) -> MessagingError:
+    """Return what to raise where no token was given: the credentials are wrong if they, or the request, were refused.
+
+    The vendor's own words, which may repeat the credentials, are left out then.
+
+    :param credentials: what was shown, for instance ``client id and secret``.
+    :param setting: where the connection has them.
+    """
+    refused = isinstance(error, AuthenticationError) or (isinstance(error, VendorError) and error.status in {400, 422})
+    if not refused:
+        return error
+    return AuthenticationError(
+        f"the vendor gives no token for this {credentials}",
+        vendor=error.vendor,
+        operation=error.operation,
+        connection=error.connection,
+        setting=setting,
+        trace_id=error.trace_id,
+    )
 
 
 TOKENS = TokenCache()

@@ -19,6 +19,10 @@ class BatchLimits:
         """Tell whether a message of `size` encoded bytes fits a request of its own."""
         return size + len(_OPEN) + len(_CLOSE) <= self.max_bytes
 
+    def excess(self, size: int) -> str:
+        """Say what is wrong with a message that does not fit."""
+        return f"has {size} bytes, a request may have {self.max_bytes}"
+
 
 _OPEN, _COMMA, _CLOSE = b"[", b",", b"]"
 

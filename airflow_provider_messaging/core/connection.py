@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.core.redact import MASK
@@ -89,8 +89,8 @@ class ConnectionParts:
         if "://" not in host:
             scheme = self.schema if self.schema in {"http", "https"} else "https"
             host = f"{scheme}://{host}"
-        if self.port and urlsplit(host).port is None:
-            parts = urlsplit(host)
+        parts = _split(host)
+        if self.port and parts is not None and parts.port is None:
             host = parts._replace(netloc=f"{parts.netloc}:{self.port}").geturl()
         return self.base_url(host, "host")
 
@@ -99,11 +99,10 @@ class ConnectionParts:
 
         :raises ConfigurationError: for anything else.
         """
-        try:
-            parts = urlsplit(url)
-            _ = parts.port
-        except ValueError:
-            raise self.error(f"{setting} is not a URL", setting) from None
+        parts = _split(url)
+        # Raised here, not where splitting failed: that error quotes the URL, and would come along.
+        if parts is None:
+            raise self.error(f"{setting} is not a URL", setting)
         if parts.scheme not in {"http", "https"} or not parts.hostname:
             raise self.error(f"{setting} must be a URL such as https://example.com", setting)
         if parts.username is not None or parts.password is not None:
@@ -113,6 +112,15 @@ class ConnectionParts:
         if parts.scheme == "http" and not is_loopback(parts.hostname):
             raise self.error(f"{setting} must start with https:// (http:// is allowed for this machine only)", setting)
         return url.rstrip("/")
+
+
+def _split(url: str) -> SplitResult | None:
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        return None
+    return parts
 
 
 def is_loopback(host: str) -> bool:

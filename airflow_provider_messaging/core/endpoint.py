@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 from airflow_provider_messaging.core.errors import ConfigurationError, ValidationError
 
 _SEGMENT = re.compile(r"\{([a-z_]+)\}")
+_SEPARATORS = re.compile(r"[/\\]")
 
 
 class Safety(Enum):
@@ -33,6 +35,18 @@ class Evidence(Enum):
     UNPUBLISHED = "U"
 
 
+METHODS: Mapping[str, Safety] = {
+    "GET": Safety.SAFE,
+    "HEAD": Safety.SAFE,
+    "OPTIONS": Safety.SAFE,
+    "PUT": Safety.IDEMPOTENT,
+    "DELETE": Safety.IDEMPOTENT,
+    "POST": Safety.UNSAFE,
+    "PATCH": Safety.UNSAFE,
+}
+"""The methods of requests that a DAG author writes, and what HTTP promises of them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Endpoint:
     """One operation: `path` is a template such as ``/archive/v1/{profile_id}`` below a base URL."""
@@ -43,6 +57,45 @@ class Endpoint:
     path: str
     safety: Safety
     evidence: Evidence
+    setting: str = ""
+    """What to change where the path is wrong; empty for one that the connection's extra ``endpoints`` may replace."""
+
+    @classmethod
+    def custom(
+        cls,
+        vendor: str,
+        method: str,
+        path: str,
+        *,
+        name: str = "request",
+        evidence: Evidence = Evidence.UNPUBLISHED,
+        base_url_setting: str = "host of the connection",
+    ) -> Endpoint:
+        """Return the endpoint of a request that a DAG author writes; its safety is that of the method.
+
+        :param method: one of `METHODS`, in any case.
+        :param path: the whole path below the base URL, percent-encoded where that is needed; braces have no meaning.
+        :param base_url_setting: where the base URL comes from, for the error of a path that the vendor does not know.
+        :raises ConfigurationError: if the method is none of these, or the path could mean another place.
+        """
+
+        def wrong(argument: str, problem: str) -> ConfigurationError:
+            return ConfigurationError(f"the {argument} {problem}", vendor=vendor, operation=name, setting=argument)
+
+        verb = str(method).upper()
+        if verb not in METHODS:
+            raise wrong("method", f"{method!r} is none of {', '.join(METHODS)}")
+        if problem := _path_problem(path):
+            raise wrong("path", f"{path!r} {problem}")
+        return cls(
+            vendor=vendor,
+            name=name,
+            method=verb,
+            path=path.replace("{", "%7B").replace("}", "%7D"),
+            safety=METHODS[verb],
+            evidence=evidence,
+            setting=f"path, or {base_url_setting}",
+        )
 
     @property
     def operation(self) -> str:
@@ -55,7 +108,7 @@ class Endpoint:
         :raises ConfigurationError: if an override lacks its leading slash or the last segment, or names an unknown one.
         :raises ValidationError: if a segment is empty, ``.`` or ``..``, or no text.
         """
-        path = (overrides or {}).get(self.name, self.path)
+        path = self.path if self.setting else (overrides or {}).get(self.name, self.path)
         encoded = {name: self._encode(name, value) for name, value in segments.items()}
         names = set(_SEGMENT.findall(path))
         problem = ""
@@ -79,12 +132,35 @@ class Endpoint:
         return base_url.rstrip("/") + _SEGMENT.sub(lambda match: encoded[match[1]], path)
 
     def _encode(self, name: str, value: str) -> str:
-        try:
-            if value not in {"", ".", ".."}:
+        problem = f"must not be {value!r}"
+        if value not in {"", ".", ".."}:
+            with suppress(UnicodeEncodeError):
                 return quote(value, safe="")
-        except UnicodeEncodeError:
-            pass
-        raise ValidationError(f"{name} must not be {value!r}", vendor=self.vendor, operation=self.name)
+            problem = "is no text that UTF-8 can hold"
+        raise ValidationError(f"{name} {problem}", vendor=self.vendor, operation=self.name)
+
+
+def _path_problem(path: object) -> str:
+    if not isinstance(path, str) or not path.startswith("/"):
+        return "must start with one '/'; the base URL comes from the connection"
+    if "//" in path:
+        return "must not hold '//'"
+    if "?" in path or "#" in path:
+        return "must not hold '?' or '#'; query parameters have an argument of their own"
+    if not path.isprintable() or any(letter.isspace() for letter in path):
+        return "must not hold whitespace or control characters"
+    if {".", ".."} & set(_SEPARATORS.split(unquote(path))):
+        return "must not hold the segments '.' and '..'"
+    return ""
+
+
+def endpoints_of(vendor: str) -> Callable[[str, str, str, Safety, Evidence], Endpoint]:
+    """Return what makes a vendor's endpoints of name, method, path, safety and evidence."""
+
+    def endpoint(name: str, method: str, path: str, safety: Safety, evidence: Evidence) -> Endpoint:
+        return Endpoint(vendor=vendor, name=name, method=method, path=path, safety=safety, evidence=evidence)
+
+    return endpoint
 
 
 def check_overrides(vendor: str, endpoints: Mapping[str, Endpoint], overrides: object) -> dict[str, str]:

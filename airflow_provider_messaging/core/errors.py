@@ -49,12 +49,20 @@ class MessagingError(Exception):
     :param operation: the endpoint's name, for instance ``send_email``.
     :param connection: the Airflow connection id.
     :param setting: what to change, where that is known.
+    :param trace_id: the vendor's name of the call, which its support asks for.
     """
 
     retryable: bool = False
 
     def __init__(
-        self, message: str, *, vendor: str = "", operation: str = "", connection: str = "", setting: str = ""
+        self,
+        message: str,
+        *,
+        vendor: str = "",
+        operation: str = "",
+        connection: str = "",
+        setting: str = "",
+        trace_id: str = "",
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -62,6 +70,7 @@ class MessagingError(Exception):
         self.operation = operation
         self.connection = connection
         self.setting = setting
+        self.trace_id = trace_id
 
     def __str__(self) -> str:
         where = " ".join(part for part in (self.vendor, self.operation) if part)
@@ -71,6 +80,8 @@ class MessagingError(Exception):
             hints.append(f"connection {self.connection!r}")
         if self.setting:
             hints.append(f"to change: {self.setting}")
+        if self.trace_id:
+            hints.append(f"trace id {self.trace_id}")
         return f"{text} [{', '.join(hints)}]" if hints else text
 
 
@@ -111,7 +122,6 @@ class VendorError(MessagingError):
 
     :param status: HTTP status, None where no answer came.
     :param code: the vendor's code of the first error.
-    :param trace_id: what the vendor's support asks for.
     :param errors: the vendor's errors as ``(index in the request or None, FieldError)``.
     """
 
@@ -121,7 +131,6 @@ class VendorError(MessagingError):
         *,
         status: int | None = None,
         code: str = "",
-        trace_id: str = "",
         errors: Sequence[tuple[int | None, FieldError]] = (),
         retryable: bool = False,
         **where: Any,
@@ -129,7 +138,6 @@ class VendorError(MessagingError):
         super().__init__(message, **where)
         self.status = status
         self.code = code
-        self.trace_id = trace_id
         self.errors = tuple(errors)
         self.retryable = retryable
 

@@ -20,7 +20,7 @@ from airflow_provider_messaging.core.errors import (
     RateLimitedError,
     VendorError,
 )
-from airflow_provider_messaging.core.http import Failure, Reply, Request, Response
+from airflow_provider_messaging.core.http import Failure, Reply, Request, Response, Stream
 from airflow_provider_messaging.core.retry import Backoff, RetryPolicy, retry_after
 
 T = TypeVar("T")
@@ -53,6 +53,10 @@ class Problem:
     code: str = ""
     trace_id: str = ""
     errors: tuple[tuple[int | None, FieldError], ...] = ()
+    setting: str = ""
+    """What to change, where the answer says so."""
+    credentials: bool = False
+    """The answer refuses the credentials, whatever its status."""
 
 
 class Auth(Protocol):
@@ -62,8 +66,11 @@ class Auth(Protocol):
         """Return the request with credentials."""
         ...
 
-    def renew(self, request: Request, response: Response) -> bool:
-        """Tell whether `response` refused the credentials and another `authorize` may bring better ones."""
+    def renew(self, request: Request, response: Response) -> Request | None:
+        """Return the request to authorize and send next, None where `response` does not ask for other credentials.
+
+        :param request: the request as it was sent.
+        """
         ...
 
 
@@ -74,8 +81,8 @@ class NoAuth:
         return request
         yield  # type: ignore[unreachable]  # makes it a generator
 
-    def renew(self, request: Request, response: Response) -> bool:
-        return False
+    def renew(self, request: Request, response: Response) -> Request | None:
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +94,7 @@ class Api:
     base_url: str
     auth: Auth = field(repr=False)
     read_problem: Callable[[Response], Problem]
-    overrides: Mapping[str, str] = field(default_factory=dict)
+    overrides: Mapping[str, str] = field(default_factory=dict, repr=False)
     retry: RetryPolicy = RetryPolicy()
     redact: Callable[[str], str] = field(default=str, repr=False)
     """Takes the connection's secrets out of texts that the vendor wrote."""
@@ -98,7 +105,7 @@ class Api:
         *,
         segments: Mapping[str, str] | None = None,
         params: Mapping[str, object] | None = None,
-        body: bytes | None = None,
+        body: bytes | Stream | None = None,
         headers: Mapping[str, str] | None = None,
         **options: Any,
     ) -> Request:
@@ -122,7 +129,7 @@ class Api:
         return self.perform(endpoint, self.request(endpoint, **parts))
 
     def perform(self, endpoint: Endpoint, request: Request) -> Flow[Response]:
-        """Send `request` with credentials, renew them once, wait and repeat as the endpoint's safety allows.
+        """Send `request` with credentials, mend them once, wait and repeat as the endpoint's safety allows.
 
         :raises AmbiguousDeliveryError: if an UNSAFE request may have been taken.
         :raises AuthenticationError: on 401 and 403 that renewed credentials do not mend.
@@ -134,17 +141,30 @@ class Api:
             return reply
         raise self.error(endpoint, reply)
 
+    def call_or_none(self, endpoint: Endpoint, **parts: Any) -> Flow[Response | None]:
+        """Like `call`, but return None where the vendor answers 404."""
+        try:
+            return (yield from self.call(endpoint, **parts))
+        except VendorError as error:
+            # Where tokens come from may be what is not there: that says nothing about what was asked for.
+            if error.status == 404 and error.operation == endpoint.name:
+                return None
+            raise
+
     def exchange(self, endpoint: Endpoint, request: Request) -> Flow[Reply]:
         """Like `perform`, but hand back the last reply whatever it is."""
         backoff = Backoff(self.retry)
-        renewed = False
+        refused: set[int] = set()
         while True:
             authorized = yield from self.auth.authorize(request)
             reply = yield authorized
             assert reply is not None
-            if isinstance(reply, Response) and not renewed and self.auth.renew(authorized, reply):
-                renewed = True
-                continue
+            if isinstance(reply, Response) and reply.status not in refused:
+                renewed = self.auth.renew(authorized, reply)
+                if renewed is not None:
+                    refused.add(reply.status)
+                    request = renewed
+                    continue
             pause = backoff.pause(reply, endpoint.safety)
             if pause is None:
                 return reply
@@ -158,16 +178,17 @@ class Api:
             "operation": endpoint.name,
             "connection": self.connection,
         }
+        problem = Problem() if isinstance(reply, Failure) else self.read_problem(reply)
+        where["trace_id"] = self.redact(problem.trace_id)
         if may_have_been_taken(reply, endpoint.safety):
             return AmbiguousDeliveryError(f"{describe(reply)}: the request may have been taken", **where)
         if isinstance(reply, Failure):
             return VendorError(str(reply), status=reply.status, retryable=True, **where)
-        problem = self.read_problem(reply)
         text = f"HTTP {reply.status}" + (f", {self.redact(problem.message)}" if problem.message else "")
-        if reply.status in {401, 403}:
+        if reply.status in {401, 403} or problem.credentials:
             return AuthenticationError(
                 f"{text}: the vendor refuses the credentials, or they lack the scope for this operation",
-                setting="login, password and scopes of the connection",
+                setting=problem.setting or "login, password and scopes of the connection",
                 **where,
             )
         if reply.status in {429, 503}:
@@ -176,8 +197,11 @@ class Api:
                 retry_after=retry_after(reply.headers),
                 **where,
             )
-        if reply.status in {404, 405} and endpoint.evidence is Evidence.UNPUBLISHED:
-            where["setting"] = f"extra 'endpoints' → {endpoint.name!r} (its path is unpublished, ours is a default)"
+        if problem.setting:
+            where["setting"] = problem.setting
+        elif reply.status in {404, 405} and endpoint.evidence is Evidence.UNPUBLISHED:
+            default = f"extra 'endpoints' → {endpoint.name!r} (its path is unpublished, ours is a default)"
+            where["setting"] = endpoint.setting or default
         elif 300 <= reply.status < 400:
             text += ": redirects are not followed"
             where["setting"] = "host of the connection"
@@ -185,10 +209,23 @@ class Api:
             text,
             status=reply.status,
             code=problem.code,
-            trace_id=problem.trace_id,
             errors=problem.errors,
             retryable=reply.status >= 500 or reply.status == 408,
             **where,
+        )
+
+    def unreadable(
+        self, endpoint: Endpoint, response: Response, what: str = "the answer is not the documented JSON"
+    ) -> VendorError:
+        """Return the error of a successful answer that can't be understood."""
+        taken = endpoint.safety is Safety.UNSAFE
+        return VendorError(
+            f"the vendor took the request, but {what}: it must not be repeated" if taken else what,
+            status=response.status,
+            vendor=self.vendor,
+            operation=endpoint.name,
+            connection=self.connection,
+            retryable=not taken,
         )
 
 

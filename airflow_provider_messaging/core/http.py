@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
@@ -10,6 +10,8 @@ from enum import Enum
 from typing import Any
 
 import msgspec
+
+from airflow_provider_messaging.core.errors import StorageError
 
 MEBIBYTE = 1024 * 1024
 
@@ -35,6 +37,44 @@ class Headers(Mapping[str, str]):
         return f"Headers({sorted(self._values)})"
 
 
+@dataclass(frozen=True, slots=True)
+class Stream:
+    """A body that is read while it is sent, from its start at each attempt, so that memory stays flat.
+
+    `open` returns an iterator over the pieces; one with a ``close`` is closed when the attempt is over. With a `length`
+    in bytes the request has a ``Content-Length``, without one it is chunked.
+
+    An error of the source is raised as it is, by both drivers: it is ours, not the vendor's. The request lacks its end
+    then, and its connection is closed, so nothing was taken and a retry is safe.
+    """
+
+    open: Callable[[], Iterator[bytes]]
+    length: int | None = None
+
+    def read(self) -> Generator[bytes, None, None]:
+        """Open the source and yield its pieces, none of them empty.
+
+        :raises StorageError: if it has not as many bytes as `length` says, at the first byte too many or at its end.
+        """
+        pieces = self.open()
+        size = 0
+        try:
+            for piece in pieces:
+                size += len(piece)
+                if self.length is not None and size > self.length:
+                    raise StorageError(f"the source has more than the {self.length} bytes it was said to have")
+                if piece:
+                    yield piece
+        finally:
+            if (close := getattr(pieces, "close", None)) is not None:
+                close()
+        if self.length is not None and size < self.length:
+            raise StorageError(f"the source has {size} bytes, not the {self.length} it was said to have")
+
+    def __repr__(self) -> str:
+        return f"<Stream of {'an unknown number of' if self.length is None else self.length} bytes>"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Request:
     """One HTTP request. Its repr names the operation only: URLs, headers and bodies may hold secrets."""
@@ -43,7 +83,7 @@ class Request:
     url: str
     operation: str
     headers: Mapping[str, str] = field(default_factory=dict)
-    body: bytes | None = None
+    body: bytes | Stream | None = None
     read_timeout: float | None = None
     """Seconds to wait for the answer; None takes the connection's."""
     max_response_bytes: int = 64 * MEBIBYTE
@@ -85,7 +125,17 @@ class Response:
 
         :raises ValueError: if the body is not JSON.
         """
-        return msgspec.json.decode(self.body)
+        try:
+            return msgspec.json.decode(self.body)
+        except RecursionError:
+            raise ValueError("nested too deeply") from None
+
+    def json_or_none(self) -> Any:
+        """Return the decoded body, None if it is not JSON."""
+        try:
+            return self.json()
+        except (ValueError, msgspec.DecodeError):
+            return None
 
     def __repr__(self) -> str:
         size = len(self.body) if self.downloaded is None else self.downloaded

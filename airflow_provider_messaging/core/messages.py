@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import Enum
+from typing import Any
 
 from airflow_provider_messaging.core.errors import FieldError, MessagingError, RowError
 
@@ -33,13 +34,25 @@ class Reject:
     errors: tuple[FieldError, ...]
     reference: str | None = None
 
+    @classmethod
+    def of(cls, row: int, where: str, code: str, message: str, reference: str | None = None) -> Reject:
+        """Return the reject of a row that breaks one rule."""
+        return cls(row=row, errors=(FieldError(field=where, code=code, message=message),), reference=reference)
+
     def as_row_error(self) -> RowError:
         return RowError(row=self.row, errors=self.errors)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
     """The vendor took every message of the request."""
+
+    outcome: str = ""
+    """The vendor's finer word, counted in the report: ``already_listed``."""
+    receipt: str = ""
+    """What the vendor calls the request. Kept in the ledger where the channel asks for that."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Joined to the manifest lines of the request's messages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +85,14 @@ class NotTaken:
 
 Verdict = Accepted | RowsRejected | RequestRejected | Ambiguous | NotTaken
 """What the vendor's reply says about the messages of one request."""
+
+
+class Doubt(Enum):
+    """What is to be done about a message that may or may not have been taken."""
+
+    LOOK_UP = "the vendor's tracking can be asked"
+    REPEAT = "a repeat does no harm"
+    REPORT = "nobody can say, and a repeat may do harm"
 
 
 class Sighting(Enum):

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urljoin, urlsplit
 
 import msgspec
@@ -14,6 +15,8 @@ from airflow_provider_messaging.core.errors import VendorError
 from airflow_provider_messaging.core.flow import Api, Emit, Flow
 from airflow_provider_messaging.core.http import Request, Response
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
@@ -21,6 +24,8 @@ class Page:
 
     rows: list[msgspec.Raw]
     next_link: str | None = None
+    next_cursor: str = ""
+    """What the vendor calls the place where the next page begins; empty behind the last."""
     count: int | None = None
 
 
@@ -55,11 +60,13 @@ def iter_pages(
     page_size: int,
     segments: Mapping[str, str] | None = None,
     read: Callable[[Response], Page] = read_page,
+    first: Page | None = None,
 ) -> Flow[None]:
     """Emit one `Page` after the other, by ``$top`` and ``$skip``, or by the vendor's links where it gives them.
 
     The listing ends with a page that is not full and has no link.
 
+    :param first: the first page, where it was read already.
     :raises VendorError: if a page can't be read after a repeat, or a link leads to another origin or to itself.
     """
     skip = 0
@@ -67,16 +74,17 @@ def iter_pages(
     previous: list[bytes] = []
     request = api.request(endpoint, segments=segments, params={**params, "$top": page_size, "$skip": 0})
     while True:
-        page = yield from _read(api, endpoint, request, read)
+        page = first or (yield from read_one(api, endpoint, request, read))
+        first = None
         rows = [bytes(row) for row in page.rows]
         if len(rows) > 1 and rows == previous:
-            raise _broken(api, endpoint, "the vendor gives the same page again and again")
+            raise broken(api, endpoint, "the vendor gives the same page again and again")
         previous = rows
         yield Emit(page)
         if page.next_link:
             url = same_origin(api, endpoint, request.url, page.next_link)
             if url in seen:
-                raise _broken(api, endpoint, "the vendor's next link repeats a page that was read already")
+                raise broken(api, endpoint, "the vendor's next link repeats a page that was read already")
             seen.add(url)
             request = Request(method="GET", url=url, operation=request.operation, headers=request.headers)
         elif len(page.rows) >= page_size and not seen:
@@ -84,6 +92,37 @@ def iter_pages(
             request = api.request(endpoint, segments=segments, params={**params, "$top": page_size, "$skip": skip})
         else:
             return
+
+
+def iter_cursor_pages(
+    api: Api,
+    endpoint: Endpoint,
+    *,
+    params: Mapping[str, object],
+    cursor: str,
+    read: Callable[[Response], Page],
+    segments: Mapping[str, str] | None = None,
+) -> Flow[None]:
+    """Emit one `Page` after the other, each beginning where the one before says that the next one does.
+
+    The listing ends with a page that names no next one.
+
+    :param cursor: the parameter that takes a page's `Page.next_cursor`.
+    :raises VendorError: if a page can't be read after a repeat, or a page or its successor's name comes again.
+    """
+    cursors: set[str] = set()
+    pages: set[bytes] = set()
+    given = dict(params)
+    while True:
+        page = yield from read_one(api, endpoint, api.request(endpoint, segments=segments, params=given), read)
+        if page.rows and not _is_new(_digest(page), pages):
+            raise broken(api, endpoint, "the vendor gives the same page again")
+        yield Emit(page)
+        if not page.next_cursor:
+            return
+        if not _is_new(page.next_cursor, cursors):
+            raise broken(api, endpoint, "the vendor names a page as the next one that was named before")
+        given[cursor] = page.next_cursor
 
 
 def same_origin(api: Api, endpoint: Endpoint, base: str, link: str) -> str:
@@ -94,22 +133,43 @@ def same_origin(api: Api, endpoint: Endpoint, base: str, link: str) -> str:
     url = urljoin(base, link)
     ours, theirs = urlsplit(base), urlsplit(url)
     if (ours.scheme, ours.netloc) != (theirs.scheme, theirs.netloc):
-        raise _broken(api, endpoint, "a link of the answer leads to another host; it was not followed")
+        raise broken(api, endpoint, "a link of the answer leads to another host; it was not followed")
     return url
 
 
-def _read(api: Api, endpoint: Endpoint, request: Request, read: Callable[[Response], Page]) -> Flow[Page]:
+def read_one(
+    api: Api, endpoint: Endpoint, request: Request, read: Callable[[Response], Page] = read_page
+) -> Flow[Page]:
+    """Return the page that a request asks for.
+
+    :raises VendorError: if it can't be read after a repeat.
+    """
     for last in (False, True):
         response = yield from api.perform(endpoint, request)
         try:
             return read(response)
         except (ValueError, msgspec.DecodeError) as error:
             if last:
-                raise _broken(api, endpoint, f"the answer is not the documented JSON ({error})") from None
+                raise broken(api, endpoint, f"the answer is not the documented JSON ({error})") from None
     raise AssertionError
 
 
-def _broken(api: Api, endpoint: Endpoint, message: str, **more: Any) -> VendorError:
+def _digest(page: Page) -> bytes:
+    digest = hashlib.blake2b(digest_size=16)
+    for row in page.rows:
+        digest.update(row)
+    return digest.digest()
+
+
+def _is_new(value: T, seen: set[T]) -> bool:
+    if value in seen:
+        return False
+    seen.add(value)
+    return True
+
+
+def broken(api: Api, endpoint: Endpoint, message: str, **more: Any) -> VendorError:
+    """Return the error of a listing that makes no sense."""
     return VendorError(
         message, vendor=api.vendor, operation=endpoint.name, connection=api.connection, status=200, **more
     )

@@ -25,6 +25,21 @@ class Window:
     def __contains__(self, moment: datetime) -> bool:
         return self.start <= moment < self.end
 
+    def reaching_back(self, *, lag: timedelta, look_back: timedelta) -> Window:
+        """Return what is to be read for this interval: all of it is `lag` old at its end, and its start is read again.
+
+        The results for adjoining intervals adjoin as well, each overlapping those before it by `look_back`.
+
+        :raises ValueError: if one of the two is negative.
+        """
+        if lag < timedelta(0) or look_back < timedelta(0):
+            raise ValueError("lag and look-back must not be negative")
+        return Window(self.start - lag - look_back, self.end - lag)
+
+    def until(self, moment: datetime) -> Window:
+        """Return the part of this window that lies before `moment`."""
+        return Window(min(self.start, moment), min(self.end, moment))
+
     def split(self, step: timedelta) -> Iterator[Window]:
         """Yield adjoining windows of at most `step` that together are this one; none for an empty window."""
         if step <= timedelta(0):

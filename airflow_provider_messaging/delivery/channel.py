@@ -8,7 +8,7 @@ from typing import Protocol
 
 from airflow_provider_messaging.core.batching import BatchLimits
 from airflow_provider_messaging.core.flow import Flow
-from airflow_provider_messaging.core.messages import Message, Reject, Sighting, Verdict
+from airflow_provider_messaging.core.messages import Doubt, Message, Reject, Sighting, Verdict
 
 
 class Channel(Protocol):
@@ -22,6 +22,31 @@ class Channel(Protocol):
     @property
     def limits(self) -> BatchLimits:
         """What one request may hold."""
+        ...
+
+    @property
+    def doubt(self) -> Doubt:
+        """What is to be done about messages that may or may not have been taken."""
+        ...
+
+    @property
+    def look_up_doubts(self) -> str:
+        """What a 404 to every look-up may mean beside that nothing arrived, and what to change then."""
+        ...
+
+    @property
+    def receipt_name(self) -> str:
+        """What receipts are called in manifests, if they are kept in the ledger; else empty."""
+        ...
+
+    @property
+    def common(self) -> bytes:
+        """What all requests have in common beside the messages: a retry must not go on with something else."""
+        ...
+
+    @property
+    def merges_duplicates(self) -> bool:
+        """A row with the reference of an earlier one adds nothing, instead of being a reject."""
         ...
 
     def prepare(
@@ -38,7 +63,7 @@ class Channel(Protocol):
         ...
 
     def look_up(self, reference: str, *, since: datetime, reused: bool) -> Flow[Sighting]:
-        """Ask whether the vendor accepted `reference` at or after `since`.
+        """Ask whether the vendor accepted `reference` at or after `since`, where `doubt` is ``LOOK_UP``.
 
         :param reused: an earlier send may have used the reference: late events of that one must not count.
         """

@@ -18,6 +18,7 @@ def dry_run(plan: Callable[[Callable[[RejectedRow], None]], Plan], outputs: Outp
         valid = sum(len(batch.messages) for batch in group.batches)
         report.messages += valid + len(group.rejects)
         report.rejected += len(group.rejects)
+        report.duplicates += group.duplicates
         report.accepted += valid
         report.requests += len(group.batches)
     return report

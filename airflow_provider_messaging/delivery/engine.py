@@ -8,20 +8,21 @@ import time
 from collections.abc import Callable, Coroutine, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from airflow_provider_messaging.core.errors import VendorError
 from airflow_provider_messaging.core.flow import Flow, Sleep
 from airflow_provider_messaging.core.http import Request
-from airflow_provider_messaging.core.messages import Message, Sighting, Verdict
+from airflow_provider_messaging.core.messages import Doubt, Message, Sighting, Verdict
 from airflow_provider_messaging.core.pacing import Pacer
+from airflow_provider_messaging.delivery.books import Books, Job
 from airflow_provider_messaging.delivery.channel import Channel
 from airflow_provider_messaging.delivery.ledger import Ledger
 from airflow_provider_messaging.delivery.options import LedgerStore, Options, Runner
-from airflow_provider_messaging.delivery.outputs import Outputs, reject_of
-from airflow_provider_messaging.delivery.plan import GROUP_BYTES, Batch, Group, Plan, RejectedRow, groups
+from airflow_provider_messaging.delivery.outputs import Outputs
+from airflow_provider_messaging.delivery.plan import GROUP_BYTES, Plan, RejectedRow, groups
 from airflow_provider_messaging.delivery.reconcile import Reconciler, Reconciliation
 from airflow_provider_messaging.delivery.report import Report
 from airflow_provider_messaging.delivery.settle import Outcome, Stopped, settle
@@ -36,31 +37,9 @@ GRACE_SECONDS = 4.0
 """How long requests in flight may go on after `stop`; Airflow kills a task about five seconds after its SIGTERM."""
 MOST_REFUSED_BATCHES = 2
 """Batches refused to the last message, without a row named, after which the send is given up."""
+MOST_REFUSED_ALONE = 25
+"""The same where a request has one message, and none was accepted yet."""
 _EPOCH = datetime.fromtimestamp(0, UTC)
-
-
-@dataclass(slots=True)
-class _Job:
-    """A batch, and those of its messages that are not known to be accepted.
-
-    :param pending: to be sent.
-    :param doubtful: perhaps sent by an earlier try, to be looked up.
-    """
-
-    batch: Batch
-    pending: list[Message]
-    doubtful: list[Message] = field(default_factory=list)
-    outcome: Outcome = field(default_factory=Outcome)
-
-    def unsettled(self) -> list[Message]:
-        """Return the messages that were neither accepted nor left ambiguous: surely not taken."""
-        outcome = self.outcome
-        settled = {
-            message.reference
-            for messages in (outcome.accepted, outcome.reconciled, outcome.ambiguous, outcome.in_flight)
-            for message in messages
-        }
-        return [message for message in self.pending if message.reference not in settled]
 
 
 @dataclass(slots=True)
@@ -107,13 +86,22 @@ class Delivery:
         self._error: BaseException | None = None
         self._began = time.monotonic()
         self._refused_batches = 0
-        self._ledger = Ledger.new(clock())
+        self._books = Books(channel=channel, outputs=outputs, now=clock(), assume_sent=options.assume_sent)
         self._input = InputCheck(self._ledger)
-        self._earlier: datetime | None = None
-        """The last entry of the earlier try's ledger: when its messages were accepted at the latest."""
-        self.report = Report()
-        self.reason = ""
+
+    @property
+    def report(self) -> Report:
+        """How far it came."""
+        return self._books.report
+
+    @property
+    def reason(self) -> str:
         """Why messages are ambiguous, where some are."""
+        return self._books.reason
+
+    @property
+    def _ledger(self) -> Ledger:
+        return self._books.ledger
 
     async def run(self) -> Report:
         """Send everything that is not known to be accepted.
@@ -126,8 +114,7 @@ class Delivery:
         try:
             document = await self._in_thread(self._store.load)
             if document is not None:
-                self._ledger = Ledger.load(document)
-                self._earlier = self._ledger.updated
+                self._books.go_on(document)
                 self._input = InputCheck(self._ledger)
                 await self._in_thread(self._input.read, self._plan(lambda _: None).batches())
                 log.info("an earlier try left a ledger: %d messages were accepted by then", self._ledger.accepted)
@@ -158,6 +145,8 @@ class Delivery:
             raise _stopped() from None
 
     async def reconcile(self, messages: Sequence[Message], *, sent_by: float | None = None) -> Reconciliation:
+        if self._channel.doubt is Doubt.REPEAT:
+            return Reconciliation(not_taken=list(messages))
         reconciler = Reconciler(
             look_up=self._look_up,
             since=self._since,
@@ -165,6 +154,7 @@ class Delivery:
             concurrency=self._options.max_concurrency,
             proven=self._ledger.tracking_proven,
             witness=lambda: self._ledger.witness,
+            doubts=self._channel.look_up_doubts,
             sleep=self._pause,
             clock=time.monotonic,
         )
@@ -174,7 +164,9 @@ class Delivery:
 
     async def _send_everything(self) -> None:
         count = self._options.max_concurrency
-        queue: asyncio.Queue[_Job | None] = asyncio.Queue(self._group_size)
+        # Where nobody can say what a kill left behind, no more than is under way may be recorded.
+        room = 1 if self._channel.doubt is Doubt.REPORT else self._group_size
+        queue: asyncio.Queue[Job | None] = asyncio.Queue(room)
         workers = [asyncio.create_task(self._work(queue)) for _ in range(count)]
         try:
             await self._feed(queue)
@@ -189,7 +181,7 @@ class Delivery:
         except Exception as error:
             self._fail(error)
 
-    async def _feed(self, queue: asyncio.Queue[_Job | None]) -> None:
+    async def _feed(self, queue: asyncio.Queue[Job | None]) -> None:
         """Put every batch into the queue; after a stop only those that earlier tries began, for the files' sake."""
         planned = groups(self._plan, size=self._group_size, max_bytes=GROUP_BYTES)
         known = self._ledger.recorded.batches
@@ -198,8 +190,8 @@ class Delivery:
             if self._stopping.is_set() and self._outputs.ready:
                 return
             self._input.reread(group.batches)
-            self._count(group)
-            jobs = [self._job(batch, known) for batch in group.batches]
+            self._books.count(group)
+            jobs = [self._books.job(batch, known) for batch in group.batches]
             try:
                 if not self._stopping.is_set():
                     await self._record(jobs, known)
@@ -211,81 +203,48 @@ class Delivery:
                 self._outputs.ready = jobs[-1].batch.number + 1 >= known
         self._input.end()
 
-    async def _record(self, jobs: list[_Job], known: int) -> None:
+    async def _record(self, jobs: list[Job], known: int) -> None:
         """Clear up what earlier tries left in doubt, and save the intention to send the rest."""
         await self._within_grace(self._clear_doubts(jobs))
-        self._ledger.intend([job.batch for job in jobs if job.batch.number >= known])
-        self._ledger.intend_again(
-            job.batch.ordinals()[message.reference]
-            for job in jobs
-            if job.batch.number < known
-            for message in job.pending
-        )
+        self._books.intend(jobs, known)
         if any(job.pending for job in jobs):
             await self._save()
 
-    def _count(self, group: Group) -> None:
-        for rejected in group.rejects:
-            self._outputs.reject(rejected.reject, rejected.raw)
-        self.report.rejected += len(group.rejects)
-        self.report.messages += len(group.rejects) + sum(len(batch.messages) for batch in group.batches)
-
-    def _job(self, batch: Batch, known: int) -> _Job:
-        """Tell what is to be done for a batch, and write down what an earlier try did for it."""
-        if batch.number >= known:
-            everything = list(batch.messages)
-            return _Job(batch, [], everything) if self._options.assume_sent else _Job(batch, everything)
-        job = _Job(batch, [])
-        accepted: list[Message] = []
-        for message, ordinal in zip(batch.messages, batch.ordinals().values(), strict=True):
-            if ordinal in self._ledger.not_taken:
-                job.pending.append(message)
-            elif ordinal in self._ledger.perhaps:
-                job.doubtful.append(message)
-            else:
-                accepted.append(message)
-        self.report.accepted += len(accepted)
-        self.report.resumed += len(accepted)
-        self._outputs.settle(accepted, "accepted", self._earlier)
-        return job
-
-    async def _clear_doubts(self, jobs: list[_Job]) -> None:
+    async def _clear_doubts(self, jobs: list[Job]) -> None:
         """Look up, all in one wave, what an earlier try may have sent."""
-        owners = {message.reference: job for job in jobs for message in job.doubtful}
-        if not owners:
-            return
         doubtful = [message for job in jobs for message in job.doubtful]
-        if self._options.on_ambiguous == "reconcile":
-            log.info("looking up %d messages that an earlier try may have sent", len(doubtful))
+        if not doubtful:
+            return
+        if self._asks:
+            log.info("clearing up %d messages that an earlier try may have sent", len(doubtful))
             found = await self.reconcile(doubtful, sent_by=self._began)
         else:
             found = Reconciliation(unknown=doubtful, reason="an earlier try may have sent them")
-        self.reason = found.reason or self.reason
-        for message in found.accepted:
-            owners[message.reference].outcome.reconciled.append(message)
-        for message in found.unknown:
-            owners[message.reference].outcome.ambiguous.append(message)
-        for message in found.not_taken:
-            owners[message.reference].pending.append(message)
-        not_taken = {message.reference for message in found.not_taken}
-        for job in jobs:
-            ordinals = job.batch.ordinals() if job.doubtful else {}
-            self._ledger.disprove(ordinals[m.reference] for m in job.doubtful if m.reference in not_taken)
-            job.doubtful = []
+        self._books.clear_up(jobs, found)
 
-    async def _work(self, queue: asyncio.Queue[_Job | None]) -> None:
+    async def _work(self, queue: asyncio.Queue[Job | None]) -> None:
         while (job := await queue.get()) is not None:
             if job.pending and not self._stopping.is_set():
                 await self._settle(job)
+            if job.batch.number >= self._ledger.recorded.batches:
+                continue
             try:
-                self._finish(job)
+                self._books.finish(job)
+                self._check_refusals(job.outcome)
+                if job.outcome.receipts and self._channel.receipt_name:
+                    await self._save()
             except Exception as error:
                 self._fail(error)
 
-    async def _settle(self, job: _Job) -> None:
-        look_up = self._options.on_ambiguous == "reconcile"
+    @property
+    def _asks(self) -> bool:
+        """Whether there is a way to clear up what may or may not have been taken, and it is wanted."""
+        doubt = self._channel.doubt
+        return doubt is Doubt.REPEAT or (doubt is Doubt.LOOK_UP and self._options.on_ambiguous == "reconcile")
+
+    async def _settle(self, job: Job) -> None:
         try:
-            await self._within_grace(settle(job.pending, job.outcome, self, look_up=look_up))
+            await self._within_grace(settle(job.pending, job.outcome, self, look_up=self._asks))
         except BaseException as error:
             self._fail(error)
 
@@ -298,48 +257,19 @@ class Delivery:
         finally:
             self._in_flight.discard(task)
 
-    def _finish(self, job: _Job) -> None:
-        """Write the outcome of a batch into files, counts and ledger."""
-        if job.batch.number >= self._ledger.recorded.batches:
-            return
-        outcome, report = job.outcome, self.report
-        ambiguous = [*outcome.ambiguous, *outcome.in_flight, *job.doubtful]
-        taken = [*outcome.accepted, *outcome.reconciled]
-        self._outputs.settle(taken, "accepted")
-        self._outputs.settle(ambiguous, "ambiguous")
-        self._outputs.settle([message for message, _ in outcome.rejected], "rejected")
-        for message, errors in outcome.rejected:
-            self._outputs.reject(reject_of(message, errors), job.batch.raw[message.row])
-        report.accepted += len(taken)
-        report.reconciled += len(outcome.reconciled)
-        report.rejected += len(outcome.rejected)
-        report.ambiguous += len(ambiguous)
-        report.repeated += outcome.repeated
-        self.reason = outcome.reason or self.reason
-        if outcome.accepted and not self._ledger.witness:
-            self._ledger.witness = outcome.accepted[0].reference
-        if len(outcome.accepted) == len(job.batch.messages):
-            self._ledger.settle(job.batch)
-        else:
-            ordinals = job.batch.ordinals()
-            self._ledger.settle(
-                job.batch,
-                perhaps=[ordinals[message.reference] for message in ambiguous],
-                not_taken=[ordinals[message.reference] for message in job.unsettled()],
-            )
-        self._check_refusals(outcome)
-
     def _check_refusals(self, outcome: Outcome) -> None:
         """Give up where the vendor refuses everything: the fault is hardly in a million single messages."""
-        if not outcome.wholly_refused:
+        alone = self._channel.limits.max_messages == 1
+        if not (outcome.wholly_refused or (alone and outcome.rejected)):
             return
         self._refused_batches += 1
-        if self._refused_batches >= MOST_REFUSED_BATCHES:
+        most = MOST_REFUSED_ALONE if alone else MOST_REFUSED_BATCHES
+        if self._refused_batches >= most and not (alone and self.report.accepted):
             error = outcome.rejected[0][1][0]
             self._fail(
                 VendorError(
-                    f"{self._refused_batches} batches were refused to the last message ({error.code} {error.message}); "
-                    "given up, since the account or the request seems to be at fault, not the rows",
+                    f"{self._refused_batches} requests were refused to the last message ({error.code} "
+                    f"{error.message}); given up, since the account or the request seems to be at fault, not the rows",
                     code=error.code,
                 )
             )
@@ -402,7 +332,9 @@ class Delivery:
 
     @property
     def _group_size(self) -> int:
-        return max(8, 4 * self._options.max_concurrency)
+        """Batches that are recorded together: those of which a kill leaves nobody knowing."""
+        count = self._options.max_concurrency
+        return {Doubt.LOOK_UP: max(8, 4 * count), Doubt.REPEAT: 16 * count, Doubt.REPORT: count}[self._channel.doubt]
 
     async def _save(self) -> None:
         await self._in_thread(self._store.save, self._ledger.dump(self._clock()))

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import base64
 import zlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -60,6 +61,10 @@ class Ledger:
     """Ordinals below `horizon` that the vendor surely has not accepted."""
     perhaps: set[int] = field(default_factory=set)
     """Ordinals below `horizon` of which nobody knows."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Accepted messages by the vendor's finer word, where it has one."""
+    receipts: list[tuple[int, str]] = field(default_factory=list)
+    """Batches and what the vendor calls their accepted requests, where the channel keeps that."""
     _done: Mark = Mark(0, 0, START_DIGEST)
     _marks: list[Mark] = field(default_factory=list)
     _open: list[_Group] = field(default_factory=list)
@@ -156,6 +161,8 @@ class Ledger:
             ],
             "not_taken": pack_ordinals(self.not_taken),
             "perhaps": pack_ordinals(self.perhaps),
+            "outcomes": dict(self.outcomes),
+            "receipts": self.receipts,
         }
 
     @classmethod
@@ -177,6 +184,8 @@ class Ledger:
             witness=document["witness"],
             not_taken=unpack_ordinals(document["not_taken"]),
             perhaps=unpack_ordinals(document["perhaps"]),
+            outcomes=Counter(document["outcomes"]),
+            receipts=[(batch, receipt) for batch, receipt in document["receipts"]],
         )
         ledger._done = _load_mark(document["done"])
         ledger._marks = [_load_mark(mark) for mark in document["marks"]]

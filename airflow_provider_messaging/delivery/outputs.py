@@ -107,14 +107,24 @@ class Outputs:
         line[REJECTED_KEY] = {"row": reject.row, "errors": [error.as_dict() for error in reject.errors]}
         self._rejects.write_all([line])
 
-    def settle(self, messages: Sequence[Message], outcome: Outcome, at: datetime | None = None) -> None:
-        """Write the manifest lines of valid messages."""
+    def settle(
+        self,
+        messages: Sequence[Message],
+        outcome: Outcome,
+        at: datetime | None = None,
+        details: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Write the manifest lines of valid messages.
+
+        :param details: more members of the lines, by reference; they do not replace ours.
+        """
         if self._manifest is None or not messages:
             return
         when = (at or datetime.now(UTC)).isoformat(timespec="milliseconds")
         self._manifest.write_all(
             [
                 {
+                    **(details.get(message.reference, {}) if details else {}),
                     "reference": message.reference,
                     "recipient": message.recipient,
                     "profile": message.profile,

@@ -67,6 +67,8 @@ class Plan:
     now: datetime
     on_reject: Callable[[RejectedRow], None]
     rows_read: int = field(default=0, init=False)
+    duplicates: int = field(default=0, init=False)
+    """Rows that add nothing to an earlier one."""
 
     def batches(self) -> Iterator[Batch]:
         return (batch for batch in self.steps() if batch is not None)
@@ -81,11 +83,11 @@ class Plan:
             self.rows_read += len(chunk)
             for message, value in self._valid(chunk, seen):
                 if full := packer.add(message):
-                    yield (last := _following(last, full, raw))
+                    yield (last := self._following(last, full, raw))
                 raw[message.row] = value
             yield None
         if rest := packer.rest():
-            yield _following(last, rest, raw)
+            yield self._following(last, rest, raw)
 
     def _valid(self, chunk: list[tuple[int, Any]], seen: ReferenceSet) -> Iterator[tuple[Message, Any]]:
         values = dict(chunk)
@@ -96,9 +98,25 @@ class Plan:
             if isinstance(result, Reject):
                 self.on_reject(RejectedRow(result, values[result.row]))
             elif not seen.add(result.reference):
+                if self.channel.merges_duplicates:
+                    self.duplicates += 1
+                    continue
                 self.on_reject(RejectedRow(_duplicate(result), values[result.row]))
             else:
                 yield result, values[result.row]
+
+    def _following(self, last: Batch | None, messages: Sequence[Message], raw: dict[int, Any]) -> Batch:
+        """Return the batch behind `last`, and take its rows out of `raw`."""
+        chain = hashlib.blake2b(last.digest if last else START_DIGEST + self.channel.common, digest_size=16)
+        for message in messages:
+            chain.update(message.data)
+        return Batch(
+            number=last.number + 1 if last else 0,
+            first_ordinal=last.first_ordinal + len(last.messages) if last else 0,
+            messages=messages,
+            raw={message.row: raw.pop(message.row) for message in messages},
+            digest=chain.digest(),
+        )
 
     def _reject_bad_lines(self, chunk: list[tuple[int, Any]]) -> None:
         for row, value in chunk:
@@ -107,26 +125,13 @@ class Plan:
                 self.on_reject(RejectedRow(Reject(row=row, errors=(error,)), value))
 
 
-def _following(last: Batch | None, messages: Sequence[Message], raw: dict[int, Any]) -> Batch:
-    """Return the batch behind `last`, and take its rows out of `raw`."""
-    chain = hashlib.blake2b(last.digest if last else START_DIGEST, digest_size=16)
-    for message in messages:
-        chain.update(message.data)
-    return Batch(
-        number=last.number + 1 if last else 0,
-        first_ordinal=last.first_ordinal + len(last.messages) if last else 0,
-        messages=messages,
-        raw={message.row: raw.pop(message.row) for message in messages},
-        digest=chain.digest(),
-    )
-
-
 @dataclass(slots=True)
 class Group:
     """Batches that are recorded together, and the rejects that stand between them."""
 
     batches: list[Batch] = field(default_factory=list)
     rejects: list[RejectedRow] = field(default_factory=list)
+    duplicates: int = 0
 
 
 def groups(make_plan: Callable[[Callable[[RejectedRow], None]], Plan], *, size: int, max_bytes: int) -> Iterator[Group]:
@@ -136,15 +141,17 @@ def groups(make_plan: Callable[[Callable[[RejectedRow], None]], Plan], *, size: 
     """
     group = Group()
     plan = make_plan(lambda rejected: group.rejects.append(rejected))
-    held = 0
+    held, merged = 0, 0
     for batch in plan.steps():
         if batch is not None:
             group.batches.append(batch)
             held += batch.size
         if len(group.batches) >= size or held >= max_bytes or len(group.rejects) >= MOST_REJECTS:
-            full, group, held = group, Group(), 0
+            group.duplicates = plan.duplicates - merged
+            full, group, held, merged = group, Group(), 0, plan.duplicates
             yield full
-    if group.batches or group.rejects:
+    group.duplicates = plan.duplicates - merged
+    if group.batches or group.rejects or group.duplicates:
         yield group
 
 

@@ -38,6 +38,7 @@ class Reconciler:
     has acknowledged (`witness`). A wrong path answers 404 to everything and would otherwise let all be sent twice.
 
     :param witness: asked for when it is needed, since one may come up meanwhile; empty where there is none.
+    :param doubts: what else a 404 to everything may mean, and what to change then.
     :param since: events before it prove nothing.
     :param window: seconds for which tracking may lag behind acceptance.
     """
@@ -48,6 +49,7 @@ class Reconciler:
     concurrency: int
     proven: bool = False
     witness: Callable[[], str] = str
+    doubts: str = "the path is wrong"
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     clock: Callable[[], float]
 
@@ -93,8 +95,7 @@ class Reconciler:
             found.reason = (
                 str(failure)
                 if failure is not None
-                else "tracking answered 404 to every look-up: either its path is wrong for this account (extra "
-                "'endpoints' → 'track') or nothing arrived (extra 'tracking_verified' says that the path is right)"
+                else f"every look-up was answered with 404: nothing arrived, or {self.doubts}"
             )
 
     async def _ask_witness(self) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 COUNTS = ("messages", "accepted", "rejected", "ambiguous", "reconciled", "resumed", "requests")
 
@@ -23,6 +25,12 @@ class Report:
     requests: int = 0
     repeated: int = 0
     """Messages sent once more, after a look-up showed that they had not been taken."""
+    duplicates: int = 0
+    """Rows that added nothing to an earlier one; no messages."""
+    outcomes: Counter[str] = field(default_factory=Counter)
+    """Accepted messages by the vendor's finer word, those of earlier tries included."""
+    receipts: list[str] = field(default_factory=list)
+    """What the vendor calls the accepted requests, those of earlier tries first."""
     throttled: int = 0
     """Times that the vendor asked to wait."""
 
@@ -43,8 +51,13 @@ class Report:
                 ("of them found by look-up", self.reconciled),
                 ("rejected", self.rejected),
                 ("ambiguous", self.ambiguous),
+                ("more that repeat others", self.duplicates),
                 ("not attempted", self.messages - self.settled),
             )
             if count
         ]
-        return ", ".join(parts) + f", in {self.requests} requests"
+        return ", ".join(parts) + f", in {self.requests} requests{_words(self.outcomes)}"
+
+
+def _words(outcomes: Mapping[str, int]) -> str:
+    return f" ({', '.join(f'{count} {word}' for word, count in sorted(outcomes.items()))})" if outcomes else ""

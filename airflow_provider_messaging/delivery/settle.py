@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 
 from airflow_provider_messaging.core.errors import AmbiguousDeliveryError, FieldError, MessagingError, VendorError
 from airflow_provider_messaging.core.messages import (
@@ -53,10 +54,24 @@ class Outcome:
     ambiguous: list[Message] = field(default_factory=list)
     in_flight: Sequence[Message] = ()
     """Sent, and no verdict yet: ambiguous, should it end here."""
+    details: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    """What the vendor said of accepted messages, by reference."""
+    words: Counter[str] = field(default_factory=Counter)
+    """Accepted messages by the vendor's finer word."""
+    receipts: list[str] = field(default_factory=list)
     repeated: int = 0
     reason: str = ""
     wholly_refused: bool = False
     """Every single message was refused without the vendor saying which are at fault."""
+
+    def accept(self, part: Sequence[Message], verdict: Accepted) -> None:
+        self.accepted += part
+        if verdict.details:
+            self.details |= dict.fromkeys((message.reference for message in part), verdict.details)
+        if verdict.outcome:
+            self.words[verdict.outcome] += len(part)
+        if verdict.receipt:
+            self.receipts.append(verdict.receipt)
 
 
 async def settle(
@@ -72,7 +87,7 @@ async def settle(
     Requests are bounded: a refusal that names rows removes at least one, one that names none halves the request, and
     a repeat after a look-up happens at most `most_repeats` times.
 
-    :param look_up: ambiguous messages are looked up; otherwise they stay ambiguous.
+    :param look_up: `sender` is asked about ambiguous messages; otherwise they stay ambiguous.
     :raises MessagingError: if the vendor takes nothing at all, for a reason that is not the messages'.
     """
     parts: list[Sequence[Message]] = [messages]
@@ -99,7 +114,7 @@ async def settle(
             continue
         outcome.in_flight = ()
         if isinstance(verdict, Accepted):
-            outcome.accepted += part
+            outcome.accept(part, verdict)
         elif isinstance(verdict, RowsRejected):
             outcome.rejected += [(part[at], errors) for at, errors in sorted(verdict.errors.items())]
             parts.append([message for at, message in enumerate(part) if at not in verdict.errors])
@@ -133,7 +148,7 @@ async def _clear_up(
         outcome.ambiguous += part
         outcome.reason = verdict.reason
         return []
-    log.warning("%s after sending %d messages; looking them up before anything is repeated", verdict.reason, len(part))
+    log.warning("%s after sending %d messages; clearing that up before anything is repeated", verdict.reason, len(part))
     try:
         found = await sender.reconcile(part)
     except MessagingError:

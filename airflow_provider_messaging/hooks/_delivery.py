@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
 import logging
-import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
@@ -18,24 +15,17 @@ from airflow_provider_messaging.delivery.outputs import Outputs
 from airflow_provider_messaging.delivery.references import SendIdentity
 from airflow_provider_messaging.delivery.report import Report
 from airflow_provider_messaging.hooks._state import NoLedger, TaskStateLedger, state_accessor
+from airflow_provider_messaging.hooks._thread import LoopThread
 
 log = logging.getLogger(__name__)
 
 
 class DeliveryThread:
-    """Runs a delivery on an event loop of its own, in a thread of its own.
-
-    The task's main thread only waits: Airflow calls `on_kill` there, from a signal handler, and what it interrupts must
-    be neither the event loop nor the ledger's conversation with the supervisor.
-    """
+    """Runs a delivery beside the task's main thread, which must be free for `on_kill`."""
 
     def __init__(self) -> None:
-        self._loop: asyncio.AbstractEventLoop | None = None
         self._delivery: Delivery | None = None
-        self._lock = threading.RLock()
-        self._stopped = False
-        self._result: Report | None = None
-        self._error: BaseException | None = None
+        self._thread = LoopThread[Report]("messaging-delivery", grace=GRACE_SECONDS + 1.0, interrupt=self._interrupt)
         self.report = Report()
         """How far it came, also after an error."""
         self.reason = ""
@@ -54,9 +44,9 @@ class DeliveryThread:
     ) -> Report:
         """Deliver and return the report; for the errors see `Delivery.run`."""
 
-        async def main() -> None:
+        async def deliver() -> Report:
             async with transport() as runner:
-                delivery = Delivery(
+                delivery = self._delivery = Delivery(
                     rows=rows,
                     channel=channel,
                     runner=runner,
@@ -65,46 +55,24 @@ class DeliveryThread:
                     reference_of=reference_of,
                     options=options,
                 )
-                with self._lock:
-                    self._loop, self._delivery = asyncio.get_running_loop(), delivery
-                    if self._stopped:
-                        delivery.stop()
+                if self._thread.stopped:
+                    delivery.stop()
                 try:
-                    self._result = await delivery.run()
+                    return await delivery.run()
                 finally:
                     self.report = delivery.report
                     self.reason = delivery.reason
-                    with self._lock:
-                        self._delivery = None
+                    self._delivery = None
 
-        def target() -> None:
-            try:
-                asyncio.run(main())
-            except BaseException as error:
-                self._error = error
-
-        context = contextvars.copy_context()
-        thread = threading.Thread(target=context.run, args=(target,), name="messaging-delivery", daemon=True)
-        thread.start()
-        try:
-            while thread.is_alive():
-                thread.join(1.0)
-        except BaseException:
-            # An execution timeout, for instance: nothing more may be sent behind the back of a task that has ended.
-            self.stop()
-            thread.join(GRACE_SECONDS + 1.0)
-            raise
-        if self._error is not None:
-            raise self._error
-        assert self._result is not None
-        return self._result
+        return self._thread.run(deliver)
 
     def stop(self) -> None:
         """Let no new request start. Safe in a signal handler of the waiting thread."""
-        with self._lock:
-            self._stopped = True
-            if self._loop is not None and self._delivery is not None:
-                self._loop.call_soon_threadsafe(self._delivery.stop)
+        self._thread.stop()
+
+    def _interrupt(self) -> None:
+        if self._delivery is not None:
+            self._delivery.stop()
 
 
 def identity_of(context: Mapping[str, Any]) -> SendIdentity:
@@ -143,8 +111,8 @@ def ledger_store(context: Mapping[str, Any]) -> tuple[LedgerStore, bool, datetim
     retries = getattr(context.get("task"), "retries", 0) or 0
     retried = ti.try_number > ti.max_tries - retries + 1
     log.warning(
-        "This Airflow has no task state store (it came with 3.3): should this task be killed, its next try looks every "
-        "message up before it sends it."
+        "This Airflow has no task state store (it came with 3.3): should this task be killed, its next try has to take "
+        "every message for one that may have been sent."
     )
     dag_run = context.get("dag_run")
     return NoLedger(), retried, getattr(dag_run, "start_date", None)

@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from airflow_provider_messaging.core.errors import ConfigurationError
+from airflow_provider_messaging.core.times import parse_timestamp
 from airflow_provider_messaging.delivery.source import BadLine
 from airflow_provider_messaging.hooks._storage import lines_of, open_binary
-from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
 
 
 def as_moment(value: Any, setting: str) -> datetime | None:
@@ -41,8 +41,8 @@ def listed(value: Any, setting: str) -> list[Any]:
             value = None
     if not isinstance(value, Iterable) or isinstance(value, dict | str | bytes):
         raise ConfigurationError(
-            f"{setting} must be a list; from another task, pass its output itself rather than a template that turns "
-            "it into text",
+            f"{setting} must be a list; from another task, pass its output itself ({setting}=other.output) rather than "
+            "a template that turns it into text",
             setting=setting,
         )
     return list(value)

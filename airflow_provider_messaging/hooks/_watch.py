@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from airflow_provider_messaging.core.errors import MessagingError
 from airflow_provider_messaging.core.flow import Flow
+from airflow_provider_messaging.core.watch import Watch
 from airflow_provider_messaging.hooks._base import MessagingHook
-from airflow_provider_messaging.vendors.marigold.watch import Watch
 
 
 def look(hook: MessagingHook, watch: Watch, flow_of: Callable[[str], Flow[str]], *, max_concurrency: int) -> None:

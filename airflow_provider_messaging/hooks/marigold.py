@@ -10,9 +10,7 @@ import msgspec
 
 from airflow_provider_messaging.core.batching import pack
 from airflow_provider_messaging.core.connection import ConnectionParts
-from airflow_provider_messaging.core.errors import ValidationError
 from airflow_provider_messaging.core.flow import Api
-from airflow_provider_messaging.core.messages import Reject
 from airflow_provider_messaging.core.retry import RetryPolicy
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.hooks._archive import ArchiveHook
@@ -61,12 +59,12 @@ class MarigoldHook(ArchiveHook):
         """Return the API as this connection reaches it."""
         return self.client.api
 
-    def email_channel(self, client: Client, *, composer: Composer | None = None) -> calls.SendChannel:
+    def email_channel(self, client: Client, *, composer: Composer | None = None) -> calls.BulkChannel:
         """Return e-mail sending as the delivery engine needs it."""
         verified = client.config.tracking_verified
         return calls.email_channel(client.api, tracking_verified=verified, composer=composer)
 
-    def push_channel(self, client: Client) -> calls.SendChannel:
+    def push_channel(self, client: Client) -> calls.BulkChannel:
         """Return push sending as the delivery engine needs it."""
         return calls.push_channel(client.api, tracking_verified=client.config.tracking_verified)
 
@@ -88,18 +86,8 @@ class MarigoldHook(ArchiveHook):
         """
         return self._send(self.push_channel(self.client), messages)
 
-    def _send(self, channel: calls.SendChannel, messages: Sequence[Mapping[str, Any]]) -> int:
-        results = list(channel.prepare(list(enumerate(messages)), reference_of=lambda _: "", now=datetime.now(UTC)))
-        rejects = [result for result in results if isinstance(result, Reject)]
-        if rejects:
-            raise ValidationError(
-                f"{len(rejects)} of {len(results)} messages break the vendor's rules; nothing was sent",
-                rows=[reject.as_row_error() for reject in rejects],
-                vendor=VENDOR,
-                operation=channel.endpoint.name,
-                connection=self.conn_id,
-            )
-        valid = [result for result in results if not isinstance(result, Reject)]
+    def _send(self, channel: calls.BulkChannel, messages: Sequence[Mapping[str, Any]]) -> int:
+        valid = channel.judged(messages)
         for batch in pack(valid, channel.limits):
             self.run(channel.send_or_raise(batch))
         return len(valid)

@@ -1,4 +1,4 @@
-"""The admin routes: reset, faults, deliveries, requests, seed, settings, health."""
+"""The admin routes: reset, faults, deliveries, kept state, requests, seed, settings, health."""
 
 from __future__ import annotations
 
@@ -39,6 +39,7 @@ class Admin:
             "/reset": {"POST": self._reset},
             "/faults": {"GET": self._get_faults, "POST": self._post_faults, "DELETE": self._delete_faults},
             "/deliveries": {"GET": self._deliveries},
+            "/state": {"GET": self._state},
             "/requests": {"GET": self._requests},
             "/seed": {"POST": self._seed},
             "/settings": {"GET": self._get_settings, "POST": self._post_settings},
@@ -103,6 +104,14 @@ class Admin:
             }
         offset, limit = _integer(query, "offset", 0), _integer(query, "limit", 100)
         return json_answer({**counts, "value": [_row(place) for place in islice(places, offset, offset + limit)]})
+
+    def _state(self, request: Request) -> Answer:
+        query = _query(request, "vendor", "kind")
+        vendor = self._vendor(query.get("vendor"))
+        kept, kind = vendor.kept(), query.get("kind", "")
+        if kind not in kept:
+            raise InvalidOrder(f"{vendor.name} keeps no {kind!r}; there are {sorted(kept)}")
+        return json_answer({"value": list(kept[kind])})
 
     def _requests(self, request: Request) -> Answer:
         query = _query(request, "vendor", "operation", "since", "after", "limit", "summary", "format")

@@ -74,7 +74,7 @@ class SandboxApp:
                 vendor=vendor.name,
                 operation=route.operation if route else None,
                 method=request.method,
-                path=shown_path(request, f"/{vendor.name}", route),
+                path=shown_path(request, f"/{vendor.name}", route or match.other),
                 query=shown_query(request.query),
                 status=answer.status if answer else None,
                 request_bytes=request.body_bytes,

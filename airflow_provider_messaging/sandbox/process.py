@@ -72,6 +72,10 @@ class Sandbox:
             for line in lines:
                 yield json.loads(line)
 
+    def state(self, kind: str, *, vendor: str) -> list[dict[str, Any]]:
+        """What a vendor keeps beside deliveries, a blacklist for instance, in the order it came."""
+        return self._value("GET", "state", query={"vendor": vendor, "kind": kind})
+
     def requests(
         self,
         *,
@@ -119,6 +123,12 @@ class Sandbox:
         """Add archived messages of a profile: ``message_id``, ``timestamp``, ``attachments`` and more of each."""
         order = {"vendor": vendor, "kind": "archive", "profile": profile, "messages": list(messages), **more}
         self._call("POST", "seed", order)
+
+    def seed_listing(self, kind: str, count: int, *, vendor: str, **more: Any) -> dict[str, Any]:
+        """Add ``count`` generated rows to a listing; the answer names the first and the last of them."""
+        order = {"vendor": vendor, "kind": kind, "count": count, **more}
+        seeded: dict[str, Any] = self._call("POST", "seed", order)
+        return seeded
 
     def settings(self, vendor: str = "marigold", **changes: Any) -> dict[str, Any]:
         """Change settings; without changes, read them."""

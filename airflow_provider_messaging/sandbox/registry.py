@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from airflow_provider_messaging.sandbox.engageone import EngageOne
 from airflow_provider_messaging.sandbox.marigold import Marigold
+from airflow_provider_messaging.sandbox.messangi import Messangi
+from airflow_provider_messaging.sandbox.pressnxpress import Pressnxpress
 from airflow_provider_messaging.sandbox.vendor import Vendor
 
-VENDORS: tuple[type[Vendor], ...] = (Marigold,)
+VENDORS: tuple[type[Vendor], ...] = (Marigold, EngageOne, Messangi, Pressnxpress)

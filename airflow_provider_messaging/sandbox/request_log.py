@@ -10,7 +10,7 @@ from urllib.parse import quote
 import msgspec
 
 from airflow_provider_messaging.sandbox.http import Request
-from airflow_provider_messaging.sandbox.routing import Route
+from airflow_provider_messaging.sandbox.routing import Route, takes_rest
 
 KEPT = 200_000
 _SECRET_NAMES = ("key", "token", "secret", "password")
@@ -78,11 +78,14 @@ def shown_path(request: Request, prefix: str, route: Route | None) -> str:
         return request.path
     segments = []
     for segment in route.path.split("/"):
-        name = segment[1:-1] if segment.startswith("{") else None
+        name = segment[1:-1].removesuffix("*") if segment.startswith("{") else None
         if name is None:
             segments.append(segment)
+        elif name in route.secret_params:
+            segments.append("***")
         else:
-            segments.append("***" if name in route.secret_params else quote(request.params[name], safe=""))
+            value = request.params[name]
+            segments.append(value if takes_rest(segment) else quote(value, safe=""))
     return prefix + "/".join(segments)
 
 

@@ -4,16 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from urllib.parse import unquote
 
 from airflow_provider_messaging.sandbox.http import Answer, Request
 
 Handler = Callable[[Request], Answer]
+ANY = "*"
+"""The method of a route that takes every method."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation of a vendor; ``{name}`` in the path takes one segment, decoded."""
+    """One operation of a vendor.
+
+    ``{name}`` in the path takes one segment, decoded. ``{name*}`` at its end takes all that is left, at least one
+    segment, as it was sent: decoded, an encoded slash could not be told from one between segments.
+    """
 
     operation: str
     method: str
@@ -32,6 +39,8 @@ class Match:
     route: Route | None
     params: Mapping[str, str]
     allowed: tuple[str, ...] = ()
+    other: Route | None = None
+    """A route of the same path with another method, if there is none with this one."""
 
 
 NOTHING = Match(None, {})
@@ -43,30 +52,46 @@ class Router:
     def __init__(self, routes: Iterable[Route]) -> None:
         self.routes = tuple(routes)
         self._by_length: dict[int, list[tuple[tuple[str, ...], Route]]] = {}
+        self._open: list[tuple[tuple[str, ...], Route]] = []
         for route in self.routes:
             segments = tuple(route.path.split("/"))
-            self._by_length.setdefault(len(segments), []).append((segments, route))
+            same = self._open if takes_rest(segments[-1]) else self._by_length.setdefault(len(segments), [])
+            same.append((segments, route))
 
     @property
     def operations(self) -> frozenset[str]:
         return frozenset(route.operation for route in self.routes)
 
     def match(self, method: str, path: str) -> Match:
-        """Find the route for the encoded ``path`` below the vendor's prefix."""
+        """Find the route for the encoded ``path`` below the vendor's prefix; those with an open end come last."""
         given = path.split("/")
-        allowed: list[str] = []
-        for pattern, route in self._by_length.get(len(given), ()):
+        others: list[tuple[Route, dict[str, str]]] = []
+        for pattern, route in chain(self._by_length.get(len(given), ()), self._open):
             params = _params(pattern, given)
             if params is None:
                 continue
-            if route.method == method:
+            if route.method in (method, ANY):
                 return Match(route, params)
-            allowed.append(route.method)
-        return Match(None, {}, tuple(sorted(set(allowed)))) if allowed else NOTHING
+            others.append((route, params))
+        if not others:
+            return NOTHING
+        route, params = others[0]
+        return Match(None, params, tuple(sorted({route.method for route, _ in others})), route)
+
+
+def takes_rest(segment: str) -> bool:
+    """Whether a segment of a route's path stands for all that is left."""
+    return segment.endswith("*}")
 
 
 def _params(pattern: tuple[str, ...], given: list[str]) -> dict[str, str] | None:
     params: dict[str, str] = {}
+    if takes_rest(pattern[-1]):
+        fixed = len(pattern) - 1
+        if len(given) <= fixed:
+            return None
+        params[pattern[-1][1:-2]] = "/".join(given[fixed:])
+        pattern, given = pattern[:-1], given[:fixed]
     for expected, segment in zip(pattern, given, strict=True):
         if expected.startswith("{"):
             try:

@@ -1,4 +1,4 @@
-"""Opaque access tokens that really expire."""
+"""Access tokens that really expire."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ class TokenStore(Generic[Subject]):
     def __init__(self) -> None:
         self._issued: dict[str, tuple[float, Subject]] = {}
 
-    def issue(self, subject: Subject, lifetime: float) -> str:
-        """:param lifetime: seconds until the token is refused."""
+    def issue(self, subject: Subject, lifetime: float, token: str | None = None) -> str:
+        """Return a token that is good for ``lifetime`` seconds: ``token``, or else a new opaque one."""
         now = time.monotonic()
         if len(self._issued) > 10_000:
             self._issued = {token: entry for token, entry in self._issued.items() if entry[0] > now}
-        token = secrets.token_urlsafe(48)
+        token = secrets.token_urlsafe(48) if token is None else token
         self._issued[token] = (now + lifetime, subject)
         return token
 

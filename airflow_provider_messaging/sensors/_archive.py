@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
 from airflow_provider_messaging.core.errors import ConfigurationError
-from airflow_provider_messaging.core.flow import Api, Flow
 from airflow_provider_messaging.hooks._export import ArchiveExport, Selection, index_in
 from airflow_provider_messaging.hooks._export_message import MAX_ATTACHMENTS, MAX_FILE_BYTES, make_parts
 from airflow_provider_messaging.hooks._inputs import as_moment, listed, manifest_lines
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
+from airflow_provider_messaging.sensors._waiting import whole_number
 from airflow_provider_messaging.sensors._watch import WatchSensor, ids
-from airflow_provider_messaging.vendors.marigold.watch import ARCHIVE_GOAL, Watch, archive_state, profile_state
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_messaging.triggers.marigold import ArchiveTrigger
 
 
 class ArchiveExportSensor(WatchSensor):
@@ -38,6 +38,7 @@ class ArchiveExportSensor(WatchSensor):
     :param end: only messages before then. Default: no limit.
     :param min_count: messages of each profile to wait for.
     :param export_path: the folder to export to. Default: no export.
+    :param marigold_conn_id: a connection of type ``marigold``.
 
     ``index_path``, ``attachments``, ``previews``, ``max_attachments`` and ``max_bytes`` are those of
     `ExportArchiveOperator`, the other parameters those of `WatchSensor`.
@@ -70,6 +71,7 @@ class ArchiveExportSensor(WatchSensor):
         previews: Sequence[str] = (),
         max_attachments: int = MAX_ATTACHMENTS,
         max_bytes: int = MAX_FILE_BYTES,
+        marigold_conn_id: str = MarigoldHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -85,21 +87,36 @@ class ArchiveExportSensor(WatchSensor):
         self.previews = previews
         self.max_attachments = max_attachments
         self.max_bytes = max_bytes
+        self.marigold_conn_id = marigold_conn_id
 
-    @property
-    def _by_profile(self) -> bool:
-        return self.references is None and self.manifest_path is None
+    def _make_trigger(self, **options: Any) -> ArchiveTrigger:
+        from airflow_provider_messaging.triggers.marigold import ArchiveTrigger
 
-    @property
-    def named(self) -> str:  # type: ignore[override]
-        return "profile_ids" if self._by_profile else "references"
+        self._check()
+        references = profile_ids = None
+        if self.manifest_path is not None:
+            references = [str(line["reference"]) for line in manifest_lines(self.manifest_path)]
+        elif self.references is not None:
+            references = ids(listed(self.references, "references"))
+        else:
+            profile_ids = ids(listed(self.profile_ids, "profile_ids"))
+        start, end = as_moment(self.start, "start"), as_moment(self.end, "end")
+        return ArchiveTrigger(
+            marigold_conn_id=self.marigold_conn_id,
+            references=references,
+            profile_ids=profile_ids,
+            start=None if start is None else start.isoformat(),
+            end=None if end is None else end.isoformat(),
+            min_count=whole_number(self.min_count, "min_count"),
+            **options,
+        )
 
-    def _make_watch(self) -> Watch:
+    def _check(self) -> None:
         if self.references is not None and self.manifest_path is not None:
             raise ConfigurationError("give references or manifest_path", setting="references or manifest_path")
         if self.manifest_path is not None and self.profile_ids is not None:
             raise ConfigurationError("the manifest names the profiles: do not give both", setting="profile_ids")
-        if self._by_profile and self.profile_ids is None:
+        if self.references is None and self.manifest_path is None and self.profile_ids is None:
             raise ConfigurationError("say what to wait for", setting="profile_ids, references or manifest_path")
         if self.references is not None and self.profile_ids is None and self.export_path is not None:
             raise ConfigurationError(
@@ -107,31 +124,6 @@ class ArchiveExportSensor(WatchSensor):
                 setting="profile_ids, or a manifest_path instead of references",
             )
         make_parts(self.attachments, self.previews, self.max_attachments, self.max_bytes)
-        if self.manifest_path is not None:
-            return Watch([str(line["reference"]) for line in manifest_lines(self.manifest_path)], ARCHIVE_GOAL)
-        if self.references is not None:
-            return Watch(ids(listed(self.references, "references")), ARCHIVE_GOAL)
-        return Watch(ids(listed(self.profile_ids, "profile_ids")), ARCHIVE_GOAL)
-
-    def _flow_of(self, api: Api) -> Callable[[str], Flow[str]]:
-        start, end = as_moment(self.start, "start"), as_moment(self.end, "end")
-        if not self._by_profile:
-            return partial(archive_state, api, since=start)
-        return partial(profile_state, api, min_count=self._min_count(), start=start, end=end)
-
-    def _make_trigger(self, watch: Watch, options: dict[str, Any]) -> Any:
-        # Imported here: triggers need the asynchronous driver, DAG files do not.
-        from airflow_provider_messaging.triggers.marigold import ArchiveTrigger
-
-        start, end = as_moment(self.start, "start"), as_moment(self.end, "end")
-        return ArchiveTrigger(
-            references=None if self._by_profile else watch.open,
-            profile_ids=watch.open if self._by_profile else None,
-            start=None if start is None else start.isoformat(),
-            end=None if end is None else end.isoformat(),
-            min_count=self._min_count(),
-            **options,
-        )
 
     def _conclude(self, context: Context, outcome: dict[str, Any]) -> dict[str, Any]:
         if self.export_path is None:
@@ -171,11 +163,3 @@ class ArchiveExportSensor(WatchSensor):
         if without:
             self.log.warning("%d messages have no profile: the archive can't be asked for them", without)
         return list(found), {profile: frozenset(references) for profile, references in found.items()}
-
-    def _min_count(self) -> int:
-        try:
-            return int(self.min_count)
-        except (TypeError, ValueError):
-            raise ConfigurationError(
-                f"min_count is {self.min_count!r}; it must be a whole number", setting="min_count"
-            ) from None

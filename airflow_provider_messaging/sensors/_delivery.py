@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
-from functools import partial
 from typing import TYPE_CHECKING, Any, Literal
 
 from airflow_provider_messaging.core.errors import ConfigurationError, VendorError
-from airflow_provider_messaging.core.flow import Api, Flow
+from airflow_provider_messaging.core.watch import examples
 from airflow_provider_messaging.hooks._inputs import as_moment, listed, manifest_lines
+from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.sensors._watch import WatchSensor, ids
 from airflow_provider_messaging.vendors.marigold.endpoints import VENDOR
-from airflow_provider_messaging.vendors.marigold.watch import GOALS, Watch, delivery_state, goal_of
+from airflow_provider_messaging.vendors.marigold.watch import goal_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
-_SHOWN = 5
+    from airflow_provider_messaging.triggers.marigold import DeliveryTrigger
 
 
 class DeliverySensor(WatchSensor):
@@ -34,6 +34,7 @@ class DeliverySensor(WatchSensor):
     :param start: events before it do not count: ISO 8601 or a datetime. Needed for references that were used before.
     :param on_lost: when a message can't reach the state any more, one that failed for instance: ``fail`` fails at
         once, without a retry; ``continue`` waits for the others and succeeds.
+    :param marigold_conn_id: a connection of type ``marigold``.
 
     The other parameters are those of `WatchSensor`.
     """
@@ -48,6 +49,7 @@ class DeliverySensor(WatchSensor):
         state: Literal["delivered", "failed", "final"] | str = "delivered",
         start: str | datetime | None = None,
         on_lost: Literal["fail", "continue"] = "fail",
+        marigold_conn_id: str = MarigoldHook.default_conn_name,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
@@ -56,8 +58,11 @@ class DeliverySensor(WatchSensor):
         self.state = state
         self.start = start
         self.on_lost = on_lost
+        self.marigold_conn_id = marigold_conn_id
 
-    def _make_watch(self) -> Watch:
+    def _make_trigger(self, **options: Any) -> DeliveryTrigger:
+        from airflow_provider_messaging.triggers.marigold import DeliveryTrigger
+
         if (self.references is None) == (self.manifest_path is None):
             raise ConfigurationError("give either references or manifest_path", setting="references or manifest_path")
         if self.on_lost not in {"fail", "continue"}:
@@ -66,18 +71,10 @@ class DeliverySensor(WatchSensor):
             references = [str(line["reference"]) for line in manifest_lines(self.manifest_path)]
         else:
             references = ids(listed(self.references, "references"))
-        return Watch(references, goal_of(self.state), stop_when_lost=self.on_lost == "fail")
-
-    def _flow_of(self, api: Api) -> Callable[[str], Flow[str]]:
-        return partial(delivery_state, api, since=as_moment(self.start, "start"))
-
-    def _make_trigger(self, watch: Watch, options: dict[str, Any]) -> Any:
-        # Imported here: triggers need the asynchronous driver, DAG files do not.
-        from airflow_provider_messaging.triggers.marigold import DeliveryTrigger
-
         start = as_moment(self.start, "start")
         return DeliveryTrigger(
-            references=watch.open,
+            marigold_conn_id=self.marigold_conn_id,
+            references=references,
             state=self.state,
             start=None if start is None else start.isoformat(),
             stop_when_lost=self.on_lost == "fail",
@@ -86,17 +83,9 @@ class DeliverySensor(WatchSensor):
 
     def _conclude(self, context: Context, outcome: dict[str, Any]) -> dict[str, Any]:
         if outcome["lost"] and self.on_lost == "fail":
-            lost = GOALS[self.state].lost
-            named = [
-                f"{name} ({state})"
-                for state in outcome["states"]
-                if state in lost
-                for name in outcome["references"][state]
-            ]
+            named = examples(outcome["references"], goal_of(self.state).lost)
             raise VendorError(
-                f"{outcome['lost']} of {outcome['total']} messages can't be {self.state} any more: "
-                + ", ".join(named[:_SHOWN])
-                + (", …" if len(named) > _SHOWN else ""),
+                f"{outcome['lost']} of {outcome['total']} messages can't be {self.state} any more: {named}",
                 vendor=VENDOR,
                 operation="track",
                 connection=self.marigold_conn_id,

@@ -14,11 +14,12 @@ from weakref import WeakKeyDictionary
 import aiohttp
 from yarl import URL
 
-from airflow_provider_messaging.core.errors import MessagingError
-from airflow_provider_messaging.core.http import Failure, FailureKind, Headers, Reply, Request, Response
+from airflow_provider_messaging.core.http import Failure, FailureKind, Headers, Reply, Request, Response, Stream
 from airflow_provider_messaging.transport.failures import classify
 from airflow_provider_messaging.transport.options import TransportOptions
 from airflow_provider_messaging.transport.proxies import Proxy, choose_proxy
+from airflow_provider_messaging.transport.sinks import DownloadError
+from airflow_provider_messaging.transport.sources import Source, SourceFailed
 from airflow_provider_messaging.transport.wire import Body, Outgoing
 
 _LONGEST_LINE = 64 * 1024
@@ -38,6 +39,35 @@ class _Connector(aiohttp.TCPConnector):
         connection = await super().connect(*args, **kwargs)
         _current.get().connected = True
         return connection
+
+
+class _Upload:
+    """A source as aiohttp reads it, in a thread, so that slow storage holds up nobody else.
+
+    The time that the source takes does not count as the vendor's: `deadline` is put off while it is read.
+    """
+
+    def __init__(self, source: Source, patience: float) -> None:
+        self._source = source
+        self._patience = patience
+        self.deadline: asyncio.Timeout | None = None
+
+    def __aiter__(self) -> _Upload:
+        return self
+
+    async def __anext__(self) -> bytes:
+        if self._source.exhausted:
+            raise StopAsyncIteration
+        self._put_off(None)
+        piece = await asyncio.to_thread(self._source.read)
+        self._put_off(asyncio.get_running_loop().time() + self._patience)
+        if not piece:
+            raise StopAsyncIteration
+        return piece
+
+    def _put_off(self, when: float | None) -> None:
+        if self.deadline is not None and not self.deadline.expired():
+            self.deadline.reschedule(when)
 
 
 class Client:
@@ -78,24 +108,44 @@ class Client:
             # request is lost on one of them. TLS takes three rounds.
             for _ in range(3):
                 await asyncio.sleep(0)
-            return await self._exchange(request, out, self._proxies[out.origin])
+            proxy = self._proxies[out.origin]
+            if not isinstance(request.body, Stream):
+                return await self._exchange(request, out, proxy)
+            return await self._send_stream(request, out, proxy, Source(request.body))
 
-    async def _exchange(self, request: Request, out: Outgoing, proxy: Proxy | None) -> Reply:
+    async def _send_stream(self, request: Request, out: Outgoing, proxy: Proxy | None, source: Source) -> Reply:
+        try:
+            await asyncio.to_thread(source.start)
+            return await self._exchange(request, out, proxy, source)
+        except SourceFailed:
+            pass
+        finally:
+            await asyncio.shield(asyncio.to_thread(source.close))
+        # Out here, so that it does not drag along what the library made of it.
+        assert source.error is not None
+        raise source.error
+
+    async def _exchange(
+        self, request: Request, out: Outgoing, proxy: Proxy | None, source: Source | None = None
+    ) -> Reply:
         exchange = _Exchange()
         _current.set(exchange)
         connect_timeout = self._options.connect_timeout
         read_timeout = request.read_timeout or self._options.read_timeout
+        upload = None if source is None else _Upload(source, 2 * read_timeout)
         response: aiohttp.ClientResponse | None = None
         body: Body | None = None
         whole = False
         try:
             # Neither of aiohttp's timeouts covers the sending: it gets as long as the wait for the answer.
-            async with asyncio.timeout(connect_timeout + 2 * read_timeout):
+            async with asyncio.timeout(connect_timeout + 2 * read_timeout) as deadline:
+                if upload is not None:
+                    upload.deadline = deadline
                 response = await self._session.request(
                     request.method,
                     URL(out.url, encoded=True),
                     headers=out.headers if proxy is None or out.https else {**out.headers, **proxy.headers},
-                    data=_data(request.body),
+                    data=_data(request.body) if upload is None else upload,
                     allow_redirects=False,
                     timeout=aiohttp.ClientTimeout(
                         connect=connect_timeout, sock_connect=connect_timeout, sock_read=read_timeout
@@ -104,6 +154,8 @@ class Client:
                     proxy=None if proxy is None else proxy.url,
                     proxy_headers=proxy.headers if proxy is not None and out.https else None,
                 )
+            if upload is not None:
+                upload.deadline = None
             if proxy is not None and response.status == 407:
                 return Failure(kind=FailureKind.PROXY, detail="it answered with 407")
             headers = Headers({n.decode("latin-1"): v.decode("latin-1") for n, v in response.raw_headers})
@@ -113,9 +165,11 @@ class Client:
             reply = Response(status=response.status, headers=headers, body=body.finish(), downloaded=body.downloaded)
             whole = True
             return reply
-        except MessagingError:  # our own disk's fault, not the vendor's
+        except DownloadError:  # our own fault, not the vendor's
             raise
         except Exception as error:  # whatever the library raises may quote the URL
+            if source is not None and source.error is not None:
+                raise SourceFailed from None
             return classify(
                 error,
                 connected=exchange.connected,
@@ -126,7 +180,8 @@ class Client:
             if body is not None and not whole:
                 body.discard()
             if response is not None:
-                if whole:
+                # An answer may come before all of the body was sent: nothing else can follow on that connection.
+                if whole and (source is None or source.exhausted):
                     response.release()
                 else:
                     response.close()
@@ -154,6 +209,7 @@ def acquire(options: TransportOptions) -> Client:
     return client
 
 
-def _data(body: bytes | None) -> bytes | io.BytesIO | None:
+def _data(body: bytes | Stream | None) -> bytes | io.BytesIO | None:
+    assert not isinstance(body, Stream)
     # aiohttp warns of large bytes, and writes files in pieces.
     return io.BytesIO(body) if body is not None and len(body) > _LARGE_BODY else body

@@ -18,11 +18,12 @@ from requests.structures import CaseInsensitiveDict
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from airflow_provider_messaging.core.errors import MessagingError
-from airflow_provider_messaging.core.http import Failure, FailureKind, Headers, Reply, Request, Response
+from airflow_provider_messaging.core.http import Failure, FailureKind, Headers, Reply, Request, Response, Stream
 from airflow_provider_messaging.transport.failures import classify
 from airflow_provider_messaging.transport.options import TransportOptions
 from airflow_provider_messaging.transport.proxies import Proxy
+from airflow_provider_messaging.transport.sinks import DownloadError
+from airflow_provider_messaging.transport.sources import Source, SourceFailed
 from airflow_provider_messaging.transport.wire import Body, Outgoing
 
 _CHUNK = 64 * 1024
@@ -155,6 +156,22 @@ class Adapter(HTTPAdapter):
 
     def exchange(self, request: Request, out: Outgoing, proxy: Proxy | None) -> Reply:
         """Send one request and read its whole answer."""
+        source = Source(request.body) if isinstance(request.body, Stream) else None
+        try:
+            return self._exchange(request, out, proxy, source)
+        except SourceFailed:
+            pass
+        finally:
+            if source is not None:
+                source.close()
+        # Out here, so that it does not drag along what the library made of it.
+        assert source is not None
+        assert source.error is not None
+        raise source.error
+
+    def _exchange(self, request: Request, out: Outgoing, proxy: Proxy | None, source: Source | None) -> Reply:
+        if source is not None:
+            source.start()
         read_timeout = request.read_timeout or self._options.read_timeout
         exchange = _Exchange(read_timeout, self._options.keep_alive)
         proxies = {}
@@ -167,7 +184,7 @@ class Adapter(HTTPAdapter):
         with _exchanging(exchange):
             try:
                 raw = self.send(
-                    _prepared(request, out),
+                    _prepared(request, out, source),
                     stream=True,
                     timeout=(self._options.connect_timeout, read_timeout),
                     proxies=proxies,
@@ -182,7 +199,7 @@ class Adapter(HTTPAdapter):
                 response = Response(status=raw.status, headers=headers, body=body.finish(), downloaded=body.downloaded)
                 whole = True
                 return response
-            except MessagingError:  # our own disk's fault, not the vendor's
+            except (SourceFailed, DownloadError):  # our own fault, not the vendor's
                 raise
             except Exception as error:  # whatever the library raises may quote the URL
                 return classify(
@@ -224,11 +241,12 @@ class Adapter(HTTPAdapter):
 _POOLS = {"http": _Pool, "https": _TlsPool}
 
 
-def _prepared(request: Request, out: Outgoing) -> PreparedRequest:
+def _prepared(request: Request, out: Outgoing, source: Source | None) -> PreparedRequest:
     # Its own `prepare` would rewrite the URL: "%2E%2E" becomes "..".
     prepared = PreparedRequest()
     prepared.method = request.method
     prepared.url = out.url
     prepared.headers = CaseInsensitiveDict(out.headers)
-    prepared.body = request.body
+    # No object with a `read`, which would be taken for a file and asked for its size.
+    prepared.body = cast(Any, request.body if source is None else iter(source.read, b""))
     return prepared

@@ -81,6 +81,7 @@ class AsyncTransport:
         """Send one request, once.
 
         :raises ConfigurationError: if it can't be sent at all.
+        :raises StorageError: if a download can't be written. What the source of a `Stream` raises comes out as it is.
         """
         if self._client is None or self._client.closed:
             raise RuntimeError("the transport is not open: use it in 'async with'")

@@ -8,9 +8,13 @@ import tempfile
 from contextlib import suppress
 from typing import IO, NoReturn
 
-from airflow_provider_messaging.core.errors import MessagingError
+from airflow_provider_messaging.core.errors import StorageError
 
 _BUFFER = 256 * 1024
+
+
+class DownloadError(StorageError):
+    """A 2xx answer came and can't be kept: the local disk does not take it. The vendor has acted on the request."""
 
 
 class Memory:
@@ -32,7 +36,7 @@ class Memory:
 class File:
     """Writes the body to a new file beside `path`, which takes its place when the body is whole and not before.
 
-    :raises MessagingError: if the file can't be written; a retry may find more room.
+    :raises DownloadError: if the file can't be written; a retry may find more room.
     """
 
     def __init__(self, path: str) -> None:
@@ -69,6 +73,4 @@ class File:
 
 def _cant_write(error: OSError) -> NoReturn:
     reason = errno.errorcode.get(error.errno or 0, type(error).__name__)
-    problem = MessagingError(f"the download can't be written to the local disk ({reason})")
-    problem.retryable = True
-    raise problem from None
+    raise DownloadError(f"the download can't be written to the local disk ({reason})") from None

@@ -80,6 +80,7 @@ class SyncTransport:
         """Send one request, once.
 
         :raises ConfigurationError: if it can't be sent at all.
+        :raises StorageError: if a download can't be written. What the source of a `Stream` raises comes out as it is.
         """
         out = outgoing(request, self.options)
         if out.origin not in self._proxies:

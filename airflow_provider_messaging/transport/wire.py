@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from urllib.parse import SplitResult, quote, urlsplit
 
 from airflow_provider_messaging.core.errors import ConfigurationError
-from airflow_provider_messaging.core.http import MEBIBYTE, Headers, Request
+from airflow_provider_messaging.core.http import MEBIBYTE, Headers, Request, Stream
 from airflow_provider_messaging.transport.options import TransportOptions
 from airflow_provider_messaging.transport.sinks import File, Memory
 
@@ -40,11 +40,9 @@ def outgoing(request: Request, options: TransportOptions) -> Outgoing:
     def wrong(problem: str, setting: str) -> ConfigurationError:
         return ConfigurationError(problem, vendor=vendor, operation=operation, setting=setting)
 
-    try:
-        parts = urlsplit(request.url)
-        netloc = _netloc(parts)
-    except ValueError:
-        raise wrong("the URL is malformed", "host of the connection") from None
+    parts, netloc = _split(request.url)
+    if parts is None:
+        raise wrong("the URL is malformed", "host of the connection")
     if parts.scheme not in {"http", "https"} or not parts.hostname:
         raise wrong("the URL must start with http:// or https:// and a host", "host of the connection")
     if parts.username is not None:
@@ -54,7 +52,11 @@ def outgoing(request: Request, options: TransportOptions) -> Outgoing:
     if parts.query:
         url += "?" + _encoded(parts.query, _QUERY_SAFE)
     headers = {"User-Agent": options.user_agent, "Accept-Encoding": "gzip", **request.headers}
-    if request.body is not None:
+    if isinstance(request.body, Stream):
+        # Without a length both libraries chunk it, and say so by themselves.
+        if request.body.length is not None:
+            headers["Content-Length"] = str(request.body.length)
+    elif request.body is not None:
         headers["Content-Length"] = str(len(request.body))
     elif request.method.upper() not in _NO_BODY_EXPECTED:
         headers["Content-Length"] = "0"
@@ -62,6 +64,15 @@ def outgoing(request: Request, options: TransportOptions) -> Outgoing:
         if not (value.isascii() and value.isprintable()):
             raise wrong(f"the header {name!r} holds characters that HTTP can't carry", "login, password or extra")
     return Outgoing(url, origin, parts.scheme == "https", headers)
+
+
+def _split(url: str) -> tuple[SplitResult | None, str]:
+    # The library's error quotes the URL, and would stay with ours as its context.
+    try:
+        parts = urlsplit(url)
+        return parts, _netloc(parts)
+    except ValueError:
+        return None, ""
 
 
 def _netloc(parts: SplitResult) -> str:
@@ -93,7 +104,7 @@ class Body:
 
     :raises TooLarge: if the announced length is too much already.
     :raises Broken: if the content encoding is unknown.
-    :raises MessagingError: if the file can't be written, from every method.
+    :raises DownloadError: if the file can't be written, from every method.
     """
 
     def __init__(self, request: Request, headers: Headers, status: int = 200) -> None:

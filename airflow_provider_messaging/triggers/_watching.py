@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import asyncio
 from abc import abstractmethod
-from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, Self, TypeVar
 
 from airflow_provider_messaging.core.errors import ConfigurationError, MessagingError
 from airflow_provider_messaging.core.flow import Api, Flow
-from airflow_provider_messaging.hooks.marigold import MarigoldHook
+from airflow_provider_messaging.core.watch import Watch
 from airflow_provider_messaging.triggers._base import MOST_FAILURES, WaitingTrigger
-from airflow_provider_messaging.vendors.marigold.watch import Watch
 
 MOST_FAILED_LOOKS = 10
 """Looks of one poll that may fail before the rest of it is left for the next one."""
@@ -29,13 +28,30 @@ class WatchTrigger(WaitingTrigger):
     """Looks at all open items, pauses, and looks again at those still open, until the watch is done.
 
     Its event is ``{"status": "success", …}`` with the watch's outcome: counts and ids only.
+
+    :param settled: what is known already, items by state; these are not looked at.
+    :param poll_interval: seconds between two polls; it grows up to `max_poll_interval` while nothing happens.
+    :param max_concurrency: looks at the same time.
     """
 
-    marigold_conn_id: str
-    poll_interval: float
-    max_poll_interval: float
-    max_concurrency: int
     named = "references"
+    """The argument that holds the items, and what names them in the outcome."""
+    endpoint: str
+    """The endpoint that a look asks."""
+
+    def __init__(
+        self,
+        *,
+        settled: Mapping[str, Sequence[str]] | None = None,
+        poll_interval: float,
+        max_poll_interval: float,
+        max_concurrency: int,
+    ) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.settled = {name: list(known) for name, known in (settled or {}).items()}
+        self.poll_interval = poll_interval
+        self.max_poll_interval = max_poll_interval
+        self.max_concurrency = max_concurrency
 
     @abstractmethod
     def make_watch(self) -> Watch:
@@ -48,16 +64,18 @@ class WatchTrigger(WaitingTrigger):
     def flow_of(self, api: Api) -> Callable[[str], Flow[str]]:
         """Return the look at one item."""
 
+    def going_on(self, watch: Watch) -> Self:
+        """Return the same trigger, for what a watch has left open."""
+        return type(self)(**{**self.serialize()[1], self.named: watch.open, "settled": watch.settled()})
+
     async def wait(self) -> dict[str, Any]:
         if self.max_concurrency < 1:
             raise ConfigurationError("max_concurrency must be at least 1", setting="max_concurrency")
         watch = self.make_watch()
-        hook = MarigoldHook(self.marigold_conn_id)
-        client = await hook.aclient()
-        flow_of = self.flow_of(client.api)
         failures = 0
         pause = self.poll_interval
-        async with hook.async_transport(client) as transport:
+        async with self.connected() as (api, transport):
+            flow_of = self.flow_of(api)
             while True:
                 news, looks, error = await self._poll(transport, watch, flow_of)
                 if watch.done:

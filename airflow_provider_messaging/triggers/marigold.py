@@ -9,19 +9,22 @@ from typing import Any
 
 from airflow_provider_messaging.core.errors import MessagingError
 from airflow_provider_messaging.core.flow import Api, Flow
+from airflow_provider_messaging.core.watch import Watch
 from airflow_provider_messaging.hooks._inputs import as_moment
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.triggers._base import MOST_FAILURES, WaitingTrigger
+from airflow_provider_messaging.triggers._feedback_events import FeedbackEventTrigger
 from airflow_provider_messaging.triggers._watching import WatchTrigger
 from airflow_provider_messaging.vendors.marigold.query import FeedbackQuery, count_feedback
 from airflow_provider_messaging.vendors.marigold.watch import (
     ARCHIVE_GOAL,
-    Watch,
     archive_state,
     delivery_state,
     goal_of,
     profile_state,
 )
+
+__all__ = ["ArchiveTrigger", "BounceTrigger", "DeliveryTrigger", "FeedbackEventTrigger"]
 
 
 class BounceTrigger(WaitingTrigger):
@@ -33,6 +36,8 @@ class BounceTrigger(WaitingTrigger):
 
     The other parameters are those of `BounceSensor`.
     """
+
+    hook_class = MarigoldHook
 
     def __init__(
         self,
@@ -60,9 +65,11 @@ class BounceTrigger(WaitingTrigger):
         self.min_count = min_count
         self.poll_interval = poll_interval
 
-    async def wait(self) -> dict[str, Any]:
-        hook = MarigoldHook(self.marigold_conn_id)
-        client = await hook.aclient()
+    def query(self) -> FeedbackQuery:
+        """Return what counts.
+
+        :raises ConfigurationError: if the options make no sense.
+        """
         query = FeedbackQuery(
             start=self.start,
             end=self.end,
@@ -73,11 +80,15 @@ class BounceTrigger(WaitingTrigger):
             page_size=self.page_size,
         )
         query.check()
+        return query
+
+    async def wait(self) -> dict[str, Any]:
+        query = self.query()
         failures = 0
-        async with hook.async_transport(client) as transport:
+        async with self.connected() as (api, transport):
             while True:
                 try:
-                    found = await transport.run(count_feedback(client.api, query))
+                    found = await transport.run(count_feedback(api, query))
                 except MessagingError as error:
                     failures += 1
                     if not error.retryable or failures >= MOST_FAILURES:
@@ -104,6 +115,9 @@ class DeliveryTrigger(WatchTrigger):
     The other parameters are those of `DeliverySensor`.
     """
 
+    hook_class = MarigoldHook
+    endpoint = "track"
+
     def __init__(
         self,
         *,
@@ -117,16 +131,17 @@ class DeliveryTrigger(WatchTrigger):
         max_poll_interval: float = 600.0,
         max_concurrency: int = 8,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(
+            settled=settled,
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+            max_concurrency=max_concurrency,
+        )
         self.marigold_conn_id = marigold_conn_id
         self.references = list(references)
         self.state = state
         self.start = start
-        self.settled = {name: list(known) for name, known in (settled or {}).items()}
         self.stop_when_lost = stop_when_lost
-        self.poll_interval = poll_interval
-        self.max_poll_interval = max_poll_interval
-        self.max_concurrency = max_concurrency
 
     def make_watch(self) -> Watch:
         return Watch(self.references, goal_of(self.state), settled=self.settled, stop_when_lost=self.stop_when_lost)
@@ -148,6 +163,9 @@ class ArchiveTrigger(WatchTrigger):
     The other parameters are those of `ArchiveExportSensor`.
     """
 
+    hook_class = MarigoldHook
+    endpoint = "track"
+
     def __init__(
         self,
         *,
@@ -162,17 +180,18 @@ class ArchiveTrigger(WatchTrigger):
         max_poll_interval: float = 600.0,
         max_concurrency: int = 8,
     ) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
+        super().__init__(
+            settled=settled,
+            poll_interval=poll_interval,
+            max_poll_interval=max_poll_interval,
+            max_concurrency=max_concurrency,
+        )
         self.marigold_conn_id = marigold_conn_id
         self.references = None if references is None else list(references)
         self.profile_ids = None if profile_ids is None else list(profile_ids)
         self.start = start
         self.end = end
         self.min_count = min_count
-        self.settled = {name: list(known) for name, known in (settled or {}).items()}
-        self.poll_interval = poll_interval
-        self.max_poll_interval = max_poll_interval
-        self.max_concurrency = max_concurrency
         self.named = "references" if profile_ids is None else "profile_ids"
 
     def make_watch(self) -> Watch:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_messaging.core.auth import BearerAuth, Token, TokenCache
+from airflow_provider_messaging.core.auth import BearerAuth, Token, TokenCache, without_token
+from airflow_provider_messaging.core.errors import AuthenticationError, MessagingError, RateLimitedError, VendorError
 from airflow_provider_messaging.core.flow import Flow, Sleep
 from airflow_provider_messaging.core.http import Request, Response
 
@@ -110,6 +112,25 @@ def test_a_forked_process_does_not_wait_for_its_parents_fetch() -> None:
         assert os.waitpid(child, 0)[1] == 0
     finally:
         TOKENS.release("fork-test")
+
+
+@pytest.mark.parametrize(
+    ("error", "is_about_credentials"),
+    [
+        (AuthenticationError("HTTP 401, who is s3cret?"), True),
+        (VendorError("HTTP 400, who is s3cret?", status=400), True),
+        (VendorError("HTTP 422, who is s3cret?", status=422), True),
+        (VendorError("HTTP 404", status=404), False),
+        (RateLimitedError("HTTP 429"), False),
+    ],
+)
+def test_credentials_are_wrong_where_the_vendor_refuses_them_or_the_request(
+    error: MessagingError, is_about_credentials: bool
+) -> None:
+    found = without_token(error, "client id and secret", "login")
+    assert isinstance(found, AuthenticationError) == is_about_credentials
+    assert (found is error) == (not is_about_credentials)
+    assert "s3cret" not in str(found)
 
 
 def test_a_token_does_not_show_its_value() -> None:

@@ -59,12 +59,12 @@ class Tokens:
         yield Sleep(0)
         return with_headers(request, Authorization=f"t{self.renewed}")
 
-    def renew(self, request: Request, response: Response) -> bool:
+    def renew(self, request: Request, response: Response) -> Request | None:
         if response.status != 401:
-            return False
+            return None
         assert request.headers["Authorization"] == f"t{self.renewed}"
         self.renewed += 1
-        return True
+        return request
 
 
 def endpoint(safety: Safety = Safety.SAFE, evidence: Evidence = Evidence.SPECIFIED) -> Endpoint:
@@ -189,6 +189,33 @@ def test_an_unpublished_path_that_is_not_found_names_its_setting() -> None:
     run = play(api().perform(endpoint(evidence=Evidence.UNPUBLISHED), request()), [Response(status=404)])
     assert run.error is not None
     assert "extra 'endpoints' → 'call'" in run.error.setting
+
+
+def test_what_is_not_there_is_none() -> None:
+    assert play(api().call_or_none(endpoint(), segments={"profile": "p"}), [Response(status=404)]).result is None
+
+
+@pytest.mark.parametrize("status", [400, 405, 410])
+def test_other_refusals_are_errors_even_where_nothing_would_do(status: int) -> None:
+    run = play(api().call_or_none(endpoint(), segments={"profile": "p"}), [Response(status=status)])
+    assert isinstance(run.error, VendorError)
+
+
+def test_a_token_that_is_not_there_says_nothing_about_what_was_asked_for() -> None:
+    class Lost(NoAuth):
+        def authorize(self, request: Request) -> Flow[Request]:
+            raise VendorError("no such path", status=404, operation="token")
+            yield
+
+    run = play(api(Lost()).call_or_none(endpoint(), segments={"profile": "p"}), [Response(status=200)])
+    assert isinstance(run.error, VendorError)
+
+
+@pytest.mark.parametrize("safety", Safety)
+def test_an_answer_that_can_not_be_read_is_worth_a_retry_unless_a_repeat_may_do_harm(safety: Safety) -> None:
+    error = api().unreadable(endpoint(safety), Response(status=200))
+    assert error.retryable == (safety is not Safety.UNSAFE)
+    assert ("it must not be repeated" in str(error)) == (safety is Safety.UNSAFE)
 
 
 def test_no_auth_sends_the_request_as_it_is() -> None:

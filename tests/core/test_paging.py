@@ -7,15 +7,16 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_messaging.core.endpoint import Endpoint, Evidence, Safety
 from airflow_provider_messaging.core.errors import VendorError
-from airflow_provider_messaging.core.flow import Api, Emit, NoAuth, Problem
+from airflow_provider_messaging.core.flow import Api, Emit, Flow, NoAuth, Problem
 from airflow_provider_messaging.core.http import Request, Response
-from airflow_provider_messaging.core.paging import iter_pages
+from airflow_provider_messaging.core.paging import Page, iter_cursor_pages, iter_pages
 
 ENDPOINT = Endpoint(
     vendor="v", name="things", method="GET", path="/things", safety=Safety.SAFE, evidence=Evidence.UNPUBLISHED
@@ -25,7 +26,10 @@ API = Api(vendor="v", connection="c", base_url="https://example.com", auth=NoAut
 
 def read_all(answer: Callable[[Request], Any], page_size: int) -> tuple[list[Any], list[str]]:
     """Play the vendor: return the rows read and the URLs asked for."""
-    flow = iter_pages(API, ENDPOINT, params={"start": "2026-01-01"}, page_size=page_size)
+    return drive(iter_pages(API, ENDPOINT, params={"start": "2026-01-01"}, page_size=page_size), answer)
+
+
+def drive(flow: Flow[None], answer: Callable[[Request], Any]) -> tuple[list[Any], list[str]]:
     rows: list[Any] = []
     urls: list[str] = []
     reply = None
@@ -118,3 +122,54 @@ def test_a_malformed_page_is_read_once_more() -> None:
 def test_a_page_that_stays_malformed_is_an_error(body: bytes) -> None:
     with pytest.raises(VendorError, match="documented JSON"):
         read_all(lambda _: body, 10)
+
+
+def read_by_cursor(answer: Callable[[str | None], tuple[list[Any], str]]) -> tuple[list[Any], list[str]]:
+    """Play a vendor that names the next page: `answer` gets the cursor and returns rows and the next one."""
+
+    def read(response: Response) -> Page:
+        rows, following = response.json()
+        return Page(rows=[msgspec.Raw(msgspec.json.encode(row)) for row in rows], next_cursor=following)
+
+    flow = iter_cursor_pages(API, ENDPOINT, params={"limit": 2}, cursor="offset", read=read)
+    return drive(flow, lambda request: answer(parse_qs(urlsplit(request.url).query).get("offset", [None])[0]))
+
+
+@given(total=st.integers(0, 30), page_size=st.integers(1, 7))
+def test_cursors_lead_through_every_row_once_and_in_order(total: int, page_size: int) -> None:
+    def answer(cursor: str | None) -> tuple[list[Any], str]:
+        at = int(cursor or 0)
+        return list(range(total))[at : at + page_size], str(at + page_size) if at + page_size < total else ""
+
+    rows, urls = read_by_cursor(answer)
+    assert rows == list(range(total))
+    assert len(urls) == max(1, -(-total // page_size))
+    assert urls[0] == "https://example.com/things?limit=2"
+
+
+def test_an_empty_page_in_the_middle_is_no_end() -> None:
+    pages = {None: ([1], "a"), "a": ([], "b"), "b": ([], "c"), "c": ([2], "")}
+    assert read_by_cursor(lambda cursor: pages[cursor])[0] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("pages", "most"),
+    [
+        ({None: ([1], "a"), "a": ([2], "a")}, 2),
+        ({None: ([1], "a"), "a": ([2], "b"), "b": ([3], "a")}, 3),
+        ({None: ([1], "a"), "a": ([1], "b")}, 2),
+        ({None: ([1], "a"), "a": ([2], "b"), "b": ([1], "c")}, 3),
+        ({None: ([], "a"), "a": ([], "a")}, 2),
+    ],
+)
+def test_a_page_or_a_cursor_that_comes_again_is_an_error(pages: dict[str | None, Any], most: int) -> None:
+    asked: list[str | None] = []
+
+    def answer(cursor: str | None) -> tuple[list[Any], str]:
+        asked.append(cursor)
+        found: tuple[list[Any], str] = pages[cursor]
+        return found
+
+    with pytest.raises(VendorError, match=r"same page again|named before"):
+        read_by_cursor(answer)
+    assert len(asked) == most

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import quote, quote_plus
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from airflow_provider_messaging.core.redact import Redactor
+from airflow_provider_messaging.core.redact import Redactor, fingerprint
 
 secrets = st.text(st.characters(codec="utf-8"), min_size=4, max_size=30)
 
@@ -16,7 +17,9 @@ secrets = st.text(st.characters(codec="utf-8"), min_size=4, max_size=30)
 def test_no_known_form_is_left(known: list[str], before: str, after: str) -> None:
     redact = Redactor(known)
     for secret in known:
-        for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+        escaped = quote(secret, safe="")
+        lower = re.sub("%..", lambda found: found[0].lower(), escaped)
+        for form in (secret, escaped, lower, quote_plus(secret), quote(secret, safe="!*'()")):
             cleaned = redact(before + form + after)
             assert form not in cleaned or form in redact("")
             assert cleaned == redact(cleaned) or "***" in cleaned
@@ -28,6 +31,12 @@ def test_a_secret_that_contains_another_is_hidden_whole() -> None:
 
 def test_other_text_stays() -> None:
     assert Redactor(["s3cret", None, ""])("nothing to hide") == "nothing to hide"
+
+
+def test_a_fingerprint_tells_secrets_apart_and_shows_none() -> None:
+    prints = {fingerprint(secret) for secret in ("s3cret", "s3creT", "", "\ud800")}
+    assert len(prints) == 4
+    assert not any("s3cre" in each for each in prints)
 
 
 def test_its_repr_shows_no_secret() -> None:

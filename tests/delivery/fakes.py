@@ -10,7 +10,7 @@ from typing import Any
 from airflow_provider_messaging.core.batching import BatchLimits
 from airflow_provider_messaging.core.errors import FieldError
 from airflow_provider_messaging.core.flow import Flow
-from airflow_provider_messaging.core.messages import Message, Reject, Sighting, Verdict
+from airflow_provider_messaging.core.messages import Doubt, Message, Reject, Sighting, Verdict
 from airflow_provider_messaging.delivery.plan import Plan, RejectedRow
 
 NOW = datetime(2025, 3, 1, 12, tzinfo=UTC)
@@ -35,6 +35,11 @@ class PlainChannel:
 
     limits: BatchLimits = LIMITS
     operation: str = "fake.send"
+    doubt: Doubt = Doubt.LOOK_UP
+    look_up_doubts: str = ""
+    receipt_name: str = ""
+    common: bytes = b""
+    merges_duplicates: bool = False
 
     def prepare(
         self, rows: Sequence[tuple[int, object]], *, reference_of: Callable[[int], str], now: datetime

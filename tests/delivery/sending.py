@@ -23,7 +23,7 @@ from airflow_provider_messaging.delivery.report import Report
 from airflow_provider_messaging.sandbox.marigold.settings import ACCOUNT, CLIENT_ID, CLIENT_SECRET
 from airflow_provider_messaging.transport.aio import AsyncTransport
 from airflow_provider_messaging.transport.options import TransportOptions
-from airflow_provider_messaging.vendors.marigold.api import SendChannel, email_channel
+from airflow_provider_messaging.vendors.marigold.api import BulkChannel, email_channel
 from airflow_provider_messaging.vendors.marigold.auth import bearer_auth
 from airflow_provider_messaging.vendors.marigold.config import MarigoldConfig
 from airflow_provider_messaging.vendors.marigold.problems import read_problem
@@ -121,7 +121,7 @@ class FileStore:
 
 def channel(
     url: str, *, secret: str = CLIENT_SECRET, tracking_verified: bool = False, most_messages: int | None = None
-) -> SendChannel:
+) -> BulkChannel:
     """E-mail sending through a sandbox, with a token cache of its own."""
     parts = ConnectionParts(
         id=CONNECTION,
@@ -175,7 +175,7 @@ class Send:
 
     url: str
     rows: Iterable[Any]
-    channel: SendChannel | None = None
+    channel: BulkChannel | None = None
     store: LedgerStore = field(default_factory=MemoryStore)
     options: Options = OPTIONS
     identity: SendIdentity = IDENTITY

@@ -51,6 +51,7 @@ def airflow(sandbox_process: Any, data_dir: Path) -> Iterator[LocalAirflow]:
         "AIRFLOW_CONN_MESSAGING_DB": json.dumps({"conn_type": "sqlite", "host": str(data_dir / "messaging.db")}),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
         "MESSAGING_DEMO_DIR": str(data_dir),
+        "MESSAGING_DEMO_LAG": "0",
     }
     with LocalAirflow(ROOT / ".airflow" / "e2e", ROOT / "example_dags", env) as running:
         yield running

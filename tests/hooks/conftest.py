@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -9,6 +8,7 @@ import pytest
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.sandbox.process import Sandbox
 from tests.contexts import fresh_tokens
+from tests.hooks.connections import connecting
 
 __all__ = ["fresh_tokens"]
 
@@ -18,17 +18,10 @@ Connect = Callable[..., MarigoldHook]
 
 @pytest.fixture
 def connect(monkeypatch: pytest.MonkeyPatch) -> Connect:
-    """Makes the hook of a connection that is given as a URI or by its fields; they start from a valid one."""
-
-    def make(uri: str | None = None, **fields: Any) -> MarigoldHook:
-        valid = {"conn_type": "marigold", "login": "client", "password": SECRET}
-        extra = {"account_id": "account", "customer": "contoso", **fields.pop("extra", {})}
-        extra = {name: value for name, value in extra.items() if value is not ...}
-        document = json.dumps({**valid, "extra": extra, **fields})
-        monkeypatch.setenv("AIRFLOW_CONN_MAILING", document if uri is None else uri)
-        return MarigoldHook("mailing")
-
-    return make
+    """See `connecting`."""
+    extra = {"account_id": "account", "customer": "contoso"}
+    valid = {"conn_type": "marigold", "login": "client", "password": SECRET}
+    return connecting(monkeypatch, MarigoldHook, "mailing", extra=extra, **valid)
 
 
 @pytest.fixture

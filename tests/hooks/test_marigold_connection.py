@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 from typing import Any
-from urllib.parse import quote, urlencode
 
 import pytest
 
@@ -14,6 +12,7 @@ from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.transport.options import TransportOptions
 from airflow_provider_messaging.vendors.marigold.config import MarigoldConfig
 from tests.hooks.conftest import SECRET, Connect
+from tests.hooks.connections import as_uri, ways
 
 
 def config(hook: MarigoldHook) -> MarigoldConfig:
@@ -36,24 +35,9 @@ TYPED = {
     "client_cert": "/certs/client.pem",
     "client_key": "/certs/client.key",
 }
-AS_TEXT = {name: value if isinstance(value, str) else json.dumps(value).strip('"') for name, value in TYPED.items()}
-LEFT_EMPTY = {"proxy": None, "user_agent": ""}
 
 
-def as_uri(extra: dict[str, str], login: str = "client", password: str = SECRET, host: str = "") -> str:
-    return f"marigold://{quote(login, safe='')}:{quote(password, safe='')}@{host}/?{urlencode(extra)}"
-
-
-@pytest.mark.parametrize(
-    "way",
-    [
-        pytest.param({"uri": as_uri(AS_TEXT)}, id="uri"),
-        pytest.param({"extra": TYPED}, id="json"),
-        pytest.param({"extra": AS_TEXT}, id="json with text only"),
-        pytest.param({"extra": TYPED | LEFT_EMPTY, "host": "", "port": None, "schema": ""}, id="form"),
-        pytest.param({"extra": {**TYPED, "endpoints": json.dumps(TYPED["endpoints"])} | LEFT_EMPTY}, id="form's json"),
-    ],
-)
+@pytest.mark.parametrize("way", ways("marigold", TYPED, login="client", password=SECRET))
 def test_a_connection_means_the_same_however_it_is_given(connect: Connect, way: dict[str, Any]) -> None:
     client = connect(**way).client
     assert client.config == MarigoldConfig(
@@ -88,7 +72,8 @@ def test_defaults_apply_where_the_form_was_left_empty(connect: Connect) -> None:
 
 
 def test_characters_that_a_uri_must_escape_survive_in_client_id_and_secret(connect: Connect) -> None:
-    read = config(connect(as_uri({"account_id": "a", "customer": "contoso"}, "me@x/y", "p:/?#[]@%&+ ü")))
+    extra = {"account_id": "a", "customer": "contoso"}
+    read = config(connect(as_uri("marigold", extra, login="me@x/y", password="p:/?#[]@%&+ ü")))
     assert (read.client_id, read.client_secret) == ("me@x/y", "p:/?#[]@%&+ ü")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable
@@ -116,12 +117,36 @@ def test_ambiguous_messages_stay_so_where_look_ups_are_not_wanted(send: Send, sa
     assert [line["outcome"] for line in read_lines(manifest)] == ["ambiguous"] * 3
 
 
-def test_messages_that_nothing_can_clear_up_are_reported_and_worth_a_retry(
-    send: Send, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, store: StateStore | None
+@pytest.fixture
+def unverified(marigold_conn: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A connection of which nobody has said that the path of look-ups is right."""
+    document = json.loads(sandbox.connections["AIRFLOW_CONN_MARIGOLD_DEFAULT"])
+    del document["extra"]["tracking_verified"]
+    monkeypatch.setenv("AIRFLOW_CONN_MARIGOLD_DEFAULT", json.dumps(document))
+
+
+@pytest.mark.usefixtures("unverified")
+def test_a_task_that_may_continue_looks_up_and_succeeds_with_what_stays_ambiguous(
+    send: Send, sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    verified = sandbox.connections["AIRFLOW_CONN_MARIGOLD_DEFAULT"]
-    unverified = verified.replace('"tracking_verified": true', '"tracking_verified": false')
-    monkeypatch.setenv("AIRFLOW_CONN_MARIGOLD_DEFAULT", unverified)
+    sandbox.faults(
+        [
+            {**SENDS, "fault": "drop", "when": "before", "times": 1},
+            {"operation": "track", "fault": "status", "status": 404},
+        ]
+    )
+    manifest = tmp_path / "manifest.ndjson"
+    result = send(messages=messages(3), on_ambiguous="continue", reconcile_window=0, manifest_path=str(manifest))
+    assert (result["accepted"], result["ambiguous"]) == (0, 3)
+    assert sandbox.requests(operation="track")
+    assert [line["outcome"] for line in read_lines(manifest)] == ["ambiguous"] * 3
+    assert sandbox.counts()["total"] == 0
+
+
+@pytest.mark.usefixtures("unverified")
+def test_messages_that_nothing_can_clear_up_are_reported_and_worth_a_retry(
+    send: Send, sandbox: Sandbox, store: StateStore | None
+) -> None:
     sandbox.faults(
         [
             {**SENDS, "fault": "drop", "when": "after", "times": 1},
@@ -132,6 +157,7 @@ def test_messages_that_nothing_can_clear_up_are_reported_and_worth_a_retry(
         send(messages=messages(3), reconcile_window=0.2, store=store)
     assert caught.value.retryable
     assert not isinstance(caught.value, AirflowException)
+    assert all(setting in str(caught.value) for setting in ("'endpoints' → 'track'", "'tracking_verified'"))
     exactly_once(sandbox, 3)
 
 

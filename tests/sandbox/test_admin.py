@@ -146,6 +146,8 @@ def test_wrong_setting_is_refused_and_nothing_is_changed(sandbox: Any, wrong: di
         ("POST", "/settings", b'{"feedback_delay": 1}', 400),
         ("GET", "/deliveries?limit=-1", None, 400),
         ("GET", "/deliveries?refernce=x", None, 400),
+        ("GET", "/state", None, 400),
+        ("GET", "/state?vendor=marigold&kind=anything", None, 400),
         ("GET", "/requests?since=yesterday", None, 400),
         ("GET", "/requests?vendor=nobody", None, 400),
     ],

@@ -19,6 +19,7 @@ import pytest
 
 from airflow_provider_messaging.sandbox.admin import _is_loopback
 from airflow_provider_messaging.sandbox.process import Sandbox, SandboxError, running_sandbox
+from airflow_provider_messaging.sandbox.registry import VENDORS
 
 ROOT = Path(__file__).resolve().parents[2]
 COMMAND = [sys.executable, "-m", "airflow_provider_messaging.sandbox"]
@@ -65,7 +66,8 @@ def gone(pid: int, seconds: float = 5) -> bool:
 def test_first_line_is_the_url_and_it_answers_at_once(child: subprocess.Popen[str]) -> None:
     name, _, url = announced(child)[0].partition("=")
     assert name == "SANDBOX_URL"
-    assert httpx.get(f"{url}/_sandbox/health", trust_env=False).json() == {"status": "ok", "vendors": ["marigold"]}
+    health = httpx.get(f"{url}/_sandbox/health", trust_env=False).json()
+    assert health == {"status": "ok", "vendors": sorted(vendor.name for vendor in VENDORS)}
 
 
 def test_lines_are_fit_for_a_shell(child: subprocess.Popen[str]) -> None:
@@ -106,11 +108,12 @@ def test_connections_only_starts_nothing() -> None:
     done = subprocess.run(
         [*COMMAND, "--connections-only", "--port", "1234"], cwd=ROOT, capture_output=True, text=True, check=True
     )
-    url, connection = done.stdout.splitlines()
+    url, connection, *others = done.stdout.splitlines()
     assert url == "SANDBOX_URL=http://127.0.0.1:1234"
     name, _, value = connection.partition("=")
     assert name == "AIRFLOW_CONN_MARIGOLD_DEFAULT"
     assert json.loads(shlex.split(value)[0]) == CONNECTION
+    assert all("http://127.0.0.1:1234/" in line for line in others)
 
 
 def test_connections_only_needs_a_port() -> None:

@@ -15,13 +15,14 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException, TaskDeferred
 
+from airflow_provider_messaging.core import watch
 from airflow_provider_messaging.core.errors import VendorError
+from airflow_provider_messaging.core.watch import Watch
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.sandbox.process import Sandbox
 from airflow_provider_messaging.sensors.marigold import DeliverySensor
 from airflow_provider_messaging.triggers.marigold import DeliveryTrigger
-from airflow_provider_messaging.vendors.marigold import watch
-from airflow_provider_messaging.vendors.marigold.watch import GOALS, Watch
+from airflow_provider_messaging.vendors.marigold.watch import GOALS
 from tests.contexts import task_context
 
 OPTIONS: dict[str, Any] = {
@@ -199,13 +200,13 @@ def test_it_pokes_first_and_defers_only_for_what_is_open(hook: MarigoldHook) -> 
 
 
 def test_an_event_of_lost_messages_fails_clearly() -> None:
-    seen = Watch([], GOALS["delivered"], settled={"failed": ["m2"], "delivered": ["m1"]}).outcome()
+    seen = Watch([], GOALS["delivered"], settled={"failed": ["m2"], "delivered": ["m1"]}).outcome("references")
     with pytest.raises(AirflowFailException, match=r"1 of 2 messages .* m2 \(failed\)"):
         sensor(references=["m1", "m2"]).execute_complete(task_context(), {"status": "success", **seen})
 
 
 def test_with_soft_fail_a_lost_message_is_no_skip() -> None:
-    seen = Watch([], GOALS["delivered"], settled={"failed": ["m2"]}).outcome()
+    seen = Watch([], GOALS["delivered"], settled={"failed": ["m2"]}).outcome("references")
     with pytest.raises(VendorError):
         sensor(references=["m2"], soft_fail=True).execute_complete(task_context(), {"status": "success", **seen})
 
@@ -266,8 +267,8 @@ async def test_polls_slow_down_while_nothing_happens(sandbox: Sandbox) -> None:
     waiting.cancel()
     times = [each["at"] for each in sandbox.requests(operation="track")]
     gaps = [later - earlier for earlier, later in pairwise(times)]
-    assert gaps[0] < 0.3
-    assert 0.4 <= gaps[-1] < 0.7
+    # A gap is as long as its pause, more or less the time that a request is under way.
+    assert gaps[0] < 0.25 < gaps[-1] < 0.7
 
 
 async def test_the_trigger_fires_with_the_first_lost_message_or_waits_for_all(sandbox: Sandbox) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,40 +15,9 @@ from airflow_provider_messaging.sandbox.process import Sandbox
 from airflow_provider_messaging.transfers.marigold import FeedbackToObjectStorageOperator, FeedbackToSqlOperator
 from tests.contexts import task_context
 from tests.transfers.conftest import Database
+from tests.transfers.loads import bounce, load, write
 
 NOON = datetime(2026, 3, 10, 12, tzinfo=UTC)
-Row = dict[str, Any]
-
-
-def bounce(reference: str = "m-1", **more: Any) -> Row:
-    row = {
-        "account_id": "account",
-        "external_reference": reference,
-        "timestamp": "2026-03-10T12:00:00.1234567Z",
-        "domain": "example.com",
-        "mapping": "hard",
-        "mode": "direct",
-        "finalize_reason": "hardBounce",
-        "outcome": "550 5.1.1 No such user",
-        "outcome_category": "badUser",
-    }
-    return {**row, **more}
-
-
-def write(path: Path, rows: list[Row]) -> str:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    data = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
-    path.write_bytes(gzip.compress(data) if path.suffix == ".gz" else data)
-    return str(path)
-
-
-def load(database: Database, source_path: Any, **arguments: Any) -> dict[str, Any]:
-    made = FeedbackToSqlOperator(
-        task_id="load",
-        source_path=source_path,
-        **{"table": database.table, "sql_conn_id": database.conn_id, "create_table": True, **arguments},
-    )
-    return made.execute(task_context())
 
 
 @pytest.fixture
@@ -63,21 +31,18 @@ def landed(sandbox: Sandbox, marigold_conn: str, tmp_path: Path) -> dict[str, An
 
 
 def test_what_was_landed_is_loaded_one_row_an_event(database: Database, landed: dict[str, Any]) -> None:
-    assert load(database, landed) == {"table": database.table, "rows": 750, "files": landed["files"]}
+    assert load(database, landed) == {
+        "table": database.table,
+        "rows": 750,
+        "inserted": 750,
+        "updated": 0,
+        "files": landed["files"],
+    }
     assert sorted(database.query("SELECT kind, count(*) FROM {table} GROUP BY kind")) == [
         ("bounce", 250),
         ("complaint", 250),
         ("list_unsubscribe", 250),
     ]
-
-
-def test_loading_twice_changes_nothing_but_the_time_of_loading(database: Database, landed: dict[str, Any]) -> None:
-    everything = "SELECT event_id, kind, bounce_type, reference, occurred_at, raw FROM {table} ORDER BY event_id"
-    load(database, landed)
-    first = database.query(everything)
-    assert load(database, landed)["rows"] == 750
-    assert database.query(everything) == first
-    assert database.count == 750
 
 
 def test_overlapping_files_leave_each_event_once(database: Database, tmp_path: Path) -> None:
@@ -132,7 +97,7 @@ def test_days_can_be_compared_in_both_databases(database: Database, tmp_path: Pa
     rows = [bounce(f"m-{hour}", timestamp=f"2026-03-10T{hour:02}:00:00Z") for hour in range(24)]
     load(database, write(tmp_path / "rows.ndjson", rows), kinds="bounces")
     late = "SELECT count(*) FROM {table} WHERE occurred_at >= '2026-03-10 18:00:00{zone}'"
-    zone = "+00" if database.conn_id == "feedback_postgres" else ""
+    zone = "+00" if database.is_postgres else ""
     assert database.query(late.replace("{zone}", zone)) == [(6,)]
 
 
@@ -151,33 +116,6 @@ def test_rows_with_odd_values_are_loaded(database: Database, tmp_path: Path) -> 
     assert (outcome, kind) == (rows[1]["outcome"], "Martian")
 
 
-def test_a_changed_row_replaces_the_one_with_the_same_event(database: Database, tmp_path: Path) -> None:
-    load(database, write(tmp_path / "rows.ndjson", [bounce(outcome="first")]), kinds="bounces")
-    load(database, write(tmp_path / "rows.ndjson", [bounce(outcome="second")]), kinds="bounces")
-    assert database.query("SELECT outcome FROM {table}") == [("second",)]
-
-
-def test_the_table_is_not_created_unless_asked_for(database: Database, tmp_path: Path) -> None:
-    with pytest.raises(Exception, match=database.table):
-        load(database, write(tmp_path / "rows.ndjson", [bounce()]), kinds="bounces", create_table=False)
-
-
-def test_a_table_that_is_there_is_kept(database: Database, tmp_path: Path) -> None:
-    path = write(tmp_path / "rows.ndjson", [bounce("m-1")])
-    load(database, path, kinds="bounces", create_table=True)
-    write(tmp_path / "rows.ndjson", [bounce("m-2")])
-    load(database, path, kinds="bounces", create_table=True)
-    load(database, path, kinds="bounces", create_table=False)
-    assert database.count == 2
-
-
-def test_a_table_may_stand_in_a_schema(postgres: Database, tmp_path: Path) -> None:
-    path = write(tmp_path / "rows.ndjson", [bounce()])
-    assert load(postgres, path, kinds="bounces", table=f"public.{postgres.table}")["rows"] == 1
-    assert load(postgres, path, kinds="bounces", table=f"public.{postgres.table}")["rows"] == 1
-    assert postgres.count == 1
-
-
 @pytest.mark.parametrize("commit_every", [1, 2, 1000])
 def test_the_size_of_a_transaction_does_not_matter(database: Database, tmp_path: Path, commit_every: int) -> None:
     rows = [bounce(f"m-{number}") for number in range(5)]
@@ -190,7 +128,8 @@ def test_the_size_of_a_transaction_does_not_matter(database: Database, tmp_path:
 
 
 def test_a_folder_is_loaded_with_all_its_kinds(sqlite: Database, landed: dict[str, Any], tmp_path: Path) -> None:
-    assert load(sqlite, f"{tmp_path}/feedback/") == {"table": "events", "rows": 750, "files": sorted(landed["files"])}
+    done = load(sqlite, f"{tmp_path}/feedback/")
+    assert (done["rows"], done["files"]) == (750, sorted(landed["files"]))
 
 
 def test_a_folder_is_loaded_with_the_kinds_asked_for(sqlite: Database, landed: dict[str, Any], tmp_path: Path) -> None:
@@ -229,7 +168,15 @@ def test_files_on_object_storage_are_loaded(sqlite: Database) -> None:
 
 @pytest.mark.parametrize("source", [[], {"files": [], "rows": {"bounces": 0}}])
 def test_a_landing_without_files_loads_nothing(sqlite: Database, source: Any) -> None:
-    assert load(sqlite, source) == {"table": "events", "rows": 0, "files": []}
+    assert load(sqlite, source) == {"table": "events", "rows": 0, "inserted": 0, "updated": 0, "files": []}
+
+
+def test_the_results_of_mapped_landings_are_loaded_and_a_file_that_is_named_twice_is_read_once(
+    sqlite: Database, tmp_path: Path
+) -> None:
+    files = [write(tmp_path / "kind=bounces" / f"{name}.ndjson", [bounce(name)]) for name in "abc"]
+    done = load(sqlite, [{"files": files[:2]}, {"files": files[1:]}])
+    assert (done["rows"], done["files"]) == (3, files)
 
 
 @pytest.mark.parametrize("name", ["rows.ndjson", "rows.ndjson.gz"])
@@ -240,9 +187,13 @@ def test_an_empty_file_loads_nothing(sqlite: Database, tmp_path: Path, name: str
 
 BAD_ARGUMENTS: list[tuple[str, dict[str, Any], str]] = [
     ("unknown kind", {"kinds": ["opens"]}, "kinds"),
+    ("manifest and more", {"kinds": ["manifest", "bounces"]}, "kinds"),
     ("kind not told", {"kinds": ["bounces", "complaints"]}, "kinds"),
     ("injection", {"table": "events; DROP TABLE events"}, "table"),
-    ("quotes", {"table": '"events"'}, "table"),
+    ("one quote", {"table": '"events'}, "table"),
+    ("nothing in quotes", {"table": '""'}, "table"),
+    ("percent in quotes", {"table": '"100% events"'}, "table"),
+    ("newline in quotes", {"table": '"mail\nevents"'}, "table"),
     ("comment", {"table": "events--"}, "table"),
     ("blank", {"table": "my events"}, "table"),
     ("empty", {"table": ""}, "table"),

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import socket
 import ssl
 import struct
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ class Seen:
     headers: tuple[tuple[str, str], ...]
     body: bytes
     connection: int
+    whole: bool = True
+    """The body had its end."""
 
     def header(self, name: str) -> str | None:
         values = [value for key, value in self.headers if key.lower() == name.lower()]
@@ -57,8 +60,36 @@ def reply(status: int = 200, body: bytes = b"", *headers: str, close: bool = Fal
     return Answer("\r\n".join([*head, "", ""]).encode("latin-1") + body, close=close)
 
 
+class Whole:
+    """Keeps a body."""
+
+    def __init__(self) -> None:
+        self._pieces: list[bytes] = []
+
+    def add(self, piece: bytes) -> None:
+        self._pieces.append(piece)
+
+    def body(self) -> bytes:
+        return b"".join(self._pieces)
+
+
+class Digest:
+    """Keeps the SHA-256 of a body."""
+
+    def __init__(self) -> None:
+        self._hash = hashlib.sha256()
+
+    def add(self, piece: bytes) -> None:
+        self._hash.update(piece)
+
+    def body(self) -> bytes:
+        return self._hash.digest()
+
+
 class Server:
     """Answers each request by `script`, or by a list of answers whose last one is repeated."""
+
+    collector: type[Whole] | type[Digest] = Whole
 
     def __init__(self, script: Script | Answer | list[Answer], tls: ssl.SSLContext | None = None) -> None:
         self.requests: list[Seen] = []
@@ -124,9 +155,9 @@ class Server:
                     self._sockets.add(connection)
                 self._shake_hands(connection)
             with connection.makefile("rb") as stream:
-                while (seen := _read(stream, number)) is not None:
+                while (seen := _read(stream, number, self.collector())) is not None:
                     self.requests.append(seen)
-                    if not self.answer(seen, connection):
+                    if not seen.whole or not self.answer(seen, connection):
                         return
         except ssl.SSLError as error:
             self.tls_errors.append(error.reason or "")
@@ -160,6 +191,12 @@ class Server:
         if answer.reset:
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         return not (answer.close or answer.reset or answer.stall)
+
+
+class Digester(Server):
+    """Sees the SHA-256 of a body instead of the body."""
+
+    collector = Digest
 
 
 class Babbler(Server):
@@ -238,7 +275,7 @@ def _in_order(answers: list[Answer]) -> Script:
     return lambda seen: next(rest, answers[-1])
 
 
-def _read(stream: Any, number: int) -> Seen | None:
+def _read(stream: Any, number: int, collector: Whole | Digest) -> Seen | None:
     start = stream.readline().decode("latin-1").rstrip("\r\n")
     if start.count(" ") != 2:
         return None
@@ -248,9 +285,30 @@ def _read(stream: Any, number: int) -> Seen | None:
         name, _, value = line.partition(":")
         headers.append((name, value.strip()))
     seen = Seen(method, target, tuple(headers), b"", number)
-    assert seen.header("Transfer-Encoding") is None
-    body = stream.read(int(seen.header("Content-Length") or 0))
-    return Seen(method, target, tuple(headers), body, number)
+    if seen.header("Transfer-Encoding") is None:
+        whole = _take(stream, int(seen.header("Content-Length") or 0), collector)
+    else:
+        assert seen.header("Transfer-Encoding") == "chunked"
+        assert seen.header("Content-Length") is None
+        whole = _take_chunks(stream, collector)
+    return replace(seen, body=collector.body(), whole=whole)
+
+
+def _take(stream: Any, size: int, collector: Whole | Digest) -> bool:
+    while size and (piece := stream.read(min(size, 65536))):
+        collector.add(piece)
+        size -= len(piece)
+    return size == 0
+
+
+def _take_chunks(stream: Any, collector: Whole | Digest) -> bool:
+    while (line := stream.readline()).endswith(b"\r\n"):
+        size = int(line, 16)
+        if not _take(stream, size, collector) or stream.read(2) != b"\r\n":
+            return False
+        if not size:
+            return True
+    return False
 
 
 def _pump(source: socket.socket, sink: socket.socket) -> None:

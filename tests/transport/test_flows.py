@@ -57,11 +57,11 @@ class Tokens:
             self.current = f"t{self.issued}"
         return with_headers(request, Authorization=f"Bearer {self.current}")
 
-    def renew(self, request: Request, response: Response) -> bool:
+    def renew(self, request: Request, response: Response) -> Request | None:
         if response.status != 401:
-            return False
+            return None
         self.current = None
-        return True
+        return request
 
 
 def api(server: Server, **policy: float) -> Api:
@@ -223,8 +223,8 @@ class NoTokens:
         yield Sleep(0)
         return request
 
-    def renew(self, request: Request, response: Response) -> bool:
-        return False
+    def renew(self, request: Request, response: Response) -> Request | None:
+        return None
 
 
 @dataclass

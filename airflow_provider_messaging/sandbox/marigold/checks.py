@@ -13,9 +13,6 @@ REFERENCE = re.compile(r"[A-Za-z0-9-]{1,64}")
 REFERENCE_CHARS = re.compile(r"[A-Za-z0-9-]*")
 HEADER_NAME = re.compile(r"[!-9;-~]+")
 MIME_TYPE = re.compile(r"[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+")
-_ATOM = r"[^\s@<>()\[\],;:\\\".\x00-\x1f\x7f]+"
-_LABEL = r"[^\W_](?:[\w-]{0,61}[^\W_])?"
-_ADDRESS = re.compile(rf"(?=[^@]{{1,64}}@){_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+{_LABEL}")
 _DURATION = re.compile(
     r"P(?=.)(?:(?P<years>[0-9]+)Y)?(?:(?P<months>[0-9]+)M)?(?:(?P<weeks>[0-9]+)W)?(?:(?P<days>[0-9]+)D)?"
     r"(?:T(?=.)(?:(?P<hours>[0-9]+)H)?(?:(?P<minutes>[0-9]+)M)?(?:(?P<seconds>[0-9]+(?:\.[0-9]+)?)S)?)?"
@@ -30,12 +27,6 @@ _UNITS = {
     "minutes": 60,
     "seconds": 1,
 }
-
-
-@lru_cache(maxsize=1024)
-def is_address(text: str) -> bool:
-    """``local@domain`` with a dot in the domain, without white space, at most 254 characters."""
-    return len(text) <= 254 and _ADDRESS.fullmatch(text) is not None
 
 
 def breaks_line(text: str) -> bool:

@@ -4,22 +4,18 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
 from math import gcd
-from typing import Protocol
 
 from airflow_provider_messaging.sandbox import ticks
 from airflow_provider_messaging.sandbox.deliveries import Deliveries, Delivery
 from airflow_provider_messaging.sandbox.marigold.events import due, zone_of
 from airflow_provider_messaging.sandbox.marigold.outcomes import Kind, Mode, Outcome, outcome_of
+from airflow_provider_messaging.sandbox.marigold.rows import Question, Row, Rows
 from airflow_provider_messaging.sandbox.marigold.settings import Settings
 
 KINDS: tuple[Kind, ...] = ("bounces", "complaints", "list_unsubscribes")
-
-
 UNSUBSCRIBE_HEADER = "<https://www.example.com/unsubscribe?id=123456>"
-Row = dict[str, str]
 
 
 def feedback_row(account: str, reference: str, timestamp: str, domain: str, outcome: Outcome) -> Row:
@@ -33,27 +29,7 @@ def feedback_row(account: str, reference: str, timestamp: str, domain: str, outc
     }
 
 
-@dataclass(frozen=True, slots=True)
-class Question:
-    """What a read asks for; ``low`` and ``high`` are ticks of the vendor's clock, ``high`` not included."""
-
-    kind: Kind
-    account: str
-    low: int | None
-    high: int | None
-    mode: Mode | None = None
-
-
-class Source(Protocol):
-    """Rows that can be counted and taken from the middle without making all of them."""
-
-    def select(self, question: Question, settings: Settings, now: int) -> Sequence[int]:
-        """The rows that answer ``question``, as numbers, oldest first."""
-
-    def row(self, number: int, question: Question, settings: Settings) -> Row: ...
-
-
-class LiveRows:
+class LiveRows(Rows):
     """The rows of accepted messages, by account, kind and mode, sorted by the time the message left."""
 
     def __init__(self, deliveries: Deliveries) -> None:
@@ -72,21 +48,29 @@ class LiveRows:
             times.insert(place, at)
             positions.insert(place, position)
 
-    def select(self, question: Question, settings: Settings, now: int) -> Sequence[int]:
+    def questions(self) -> Iterable[Question]:
+        return [Question(kind, account, None, None) for account, kind, mode in self._lists if mode is None]
+
+    def matching(self, question: Question, settings: Settings) -> Sequence[int]:
         lists = self._lists.get((question.account, question.kind, question.mode))
         if lists is None:
             return ()
         times, positions = lists
-        delay = _delay(settings)
-        shift = delay + ticks.from_seconds(settings.clock_skew)
+        shift = _delay(settings) + ticks.from_seconds(settings.clock_skew)
         first = 0 if question.low is None else bisect_left(times, question.low - shift)
         last = len(times) if question.high is None else bisect_left(times, question.high - shift)
-        return positions[first : min(last, bisect_right(times, now - delay))]
+        return positions[first:last]
+
+    def happened(self, number: int, settings: Settings) -> int:
+        return due(self._deliveries[number]) + _delay(settings)
+
+    def reference(self, number: int) -> str:
+        return self._deliveries[number].reference
 
     def row(self, number: int, question: Question, settings: Settings) -> Row:
         delivery = self._deliveries[number]
         reference, extra = delivery.reference, delivery.extra or {}
-        at = due(delivery) + _delay(settings) + ticks.from_seconds(settings.clock_skew)
+        at = self.happened(number, settings) + ticks.from_seconds(settings.clock_skew)
         domain = delivery.recipient.rpartition("@")[2]
         stamp = ticks.text(at, zone_of(reference))
         row = feedback_row(delivery.account, reference, stamp, domain, outcome_of(delivery.recipient))
@@ -100,7 +84,7 @@ def _delay(settings: Settings) -> int:
 
 
 def page(
-    sources: Sequence[Source], question: Question, settings: Settings, now: int, skip: int, top: int
+    sources: Sequence[Rows], question: Question, settings: Settings, now: int, skip: int, top: int
 ) -> tuple[list[Row], int]:
     """The rows ``skip`` to ``skip + top`` in the order that is set.
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from airflow_provider_messaging.sandbox.addresses import is_address
 from airflow_provider_messaging.sandbox.marigold import checks
 from airflow_provider_messaging.sandbox.marigold.problems import Report
 
@@ -63,7 +64,7 @@ def _check_mailbox(report: Report, index: int, name: str, mailbox: Any) -> None:
     if not mailbox.keys() <= _MAILBOX:
         report.unknown(index, f"headers.{name}.", mailbox.keys() - _MAILBOX)
     address = mailbox.get("address")
-    if not isinstance(address, str) or not checks.is_address(address):
+    if not isinstance(address, str) or not is_address(address):
         _report_address(report, index, name, address)
     if "alias" in mailbox:
         alias = mailbox["alias"]

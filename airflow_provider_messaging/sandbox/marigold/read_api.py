@@ -8,10 +8,11 @@ from urllib.parse import urlencode
 from airflow_provider_messaging.sandbox import ticks
 from airflow_provider_messaging.sandbox.http import Answer, Request, json_answer
 from airflow_provider_messaging.sandbox.marigold.events import event_row
-from airflow_provider_messaging.sandbox.marigold.feedback import Question, page
+from airflow_provider_messaging.sandbox.marigold.feedback import page
 from airflow_provider_messaging.sandbox.marigold.outcomes import Kind, Mode
 from airflow_provider_messaging.sandbox.marigold.problems import problem, refuse
 from airflow_provider_messaging.sandbox.marigold.queries import DEFAULT_TOP, MAX_TOP, Query
+from airflow_provider_messaging.sandbox.marigold.rows import Question
 from airflow_provider_messaging.sandbox.marigold.state import State
 
 
@@ -58,7 +59,7 @@ def _feedback(state: State, account: str, request: Request, query: Query, kind: 
     low, high = query.days()
     top, skip = query.integer("$top", DEFAULT_TOP, 1, MAX_TOP), query.integer("$skip", 0, 0)
     question = Question(kind, query.text("accountId") or account, low, high, mode)
-    rows, total = page(state.sources, question, state.settings, ticks.now(), skip, top)
+    rows, total = page(state.sources, question, state.settings, state.next_feedback_read(), skip, top)
     document: dict[str, Any] = {"value": rows}
     if state.settings.feedback_links and skip + top < total:
         following = {**dict(request.query), "$skip": str(skip + top)}
@@ -70,14 +71,16 @@ def bounce(state: State, account: str, request: Request) -> Answer:
     """The newest bounce with this reference."""
     Query(request)
     reference = request.params["message_id"]
-    question = Question("bounces", account, None, None)
+    question, now = Question("bounces", account, None, None), state.next_feedback_read()
     for seeded in state.seeded:
         number = seeded.number(reference)
         if number is not None and (seeded.order.kind, seeded.order.account) == ("bounces", account):
+            if seeded.waits(state.settings) and seeded.listed_at(number, state.settings) > now:
+                continue
             return json_answer(seeded.row(number, question, state.settings))
     positions = set(state.deliveries.positions(reference))
     if positions:
-        shown = state.live.select(question, state.settings, ticks.now())
+        shown = state.live.select(question, state.settings, now)
         found = [position for position in shown if position in positions]
         if found:
             return json_answer(state.live.row(found[-1], question, state.settings))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 from zlib import crc32
 
@@ -12,12 +12,7 @@ import msgspec
 from airflow_provider_messaging.sandbox import ticks
 from airflow_provider_messaging.sandbox.http import InvalidOrder
 from airflow_provider_messaging.sandbox.marigold.events import ZONES
-from airflow_provider_messaging.sandbox.marigold.feedback import (
-    UNSUBSCRIBE_HEADER,
-    Question,
-    Row,
-    feedback_row,
-)
+from airflow_provider_messaging.sandbox.marigold.feedback import UNSUBSCRIBE_HEADER, feedback_row
 from airflow_provider_messaging.sandbox.marigold.outcomes import (
     COMPLAINT,
     DIRECT_BOUNCES,
@@ -25,14 +20,18 @@ from airflow_provider_messaging.sandbox.marigold.outcomes import (
     UNSUBSCRIBE,
     Kind,
 )
-from airflow_provider_messaging.sandbox.marigold.settings import ACCOUNT, Settings
+from airflow_provider_messaging.sandbox.marigold.rows import Question, Row, Rows
+from airflow_provider_messaging.sandbox.marigold.settings import ACCOUNT, Seconds, Settings
 
 DOMAINS = ("example.com", "example.org", "example.net", "mail.example.com", "mx.example.org")
 _NAMES: dict[Kind, str] = {"bounces": "bounce", "complaints": "complaint", "list_unsubscribes": "unsubscribe"}
 
 
 class SeedOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """What is asked of the admin; an ``end`` that is a date means the end of that day."""
+    """What is asked of the admin; an ``end`` that is a date means the end of that day.
+
+    ``lateness`` stands in for the setting ``feedback_lateness``, for these rows.
+    """
 
     kind: Kind
     rows: Annotated[int, msgspec.Meta(ge=1)]
@@ -40,9 +39,10 @@ class SeedOrder(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     end: str
     seed: Annotated[int, msgspec.Meta(ge=0)] = 1
     account: str = ACCOUNT
+    lateness: Seconds | None = None
 
 
-class SeededRows:
+class SeededRows(Rows):
     """Rows with evenly rising timestamps; of bounces, every other one is indirect."""
 
     def __init__(self, order: SeedOrder) -> None:
@@ -58,6 +58,9 @@ class SeededRows:
         self._prefix = f"seed-{_NAMES[order.kind]}-{order.seed}-"
         self._reference = re.compile(re.escape(self._prefix) + "([0-9]{9,})")
 
+    def questions(self) -> Iterable[Question]:
+        return [Question(self.order.kind, self.order.account, None, None)]
+
     def at(self, number: int) -> int:
         return self._start + (self._span * number // (self.order.rows - 1) if self.order.rows > 1 else 0)
 
@@ -70,8 +73,18 @@ class SeededRows:
         number = int(match[1]) if match else -1
         return number if 0 <= number < self.order.rows and self.reference(number) == reference else None
 
-    def select(self, question: Question, settings: Settings, now: int) -> Sequence[int]:
-        """A range: neither the settings nor the time of day change what was seeded."""
+    def waits(self, settings: Settings) -> bool:
+        """The time of day changes nothing, unless a test has set it or rows are late."""
+        return settings.feedback_now is not None or self.lateness(settings) > 0
+
+    def lateness(self, settings: Settings) -> int:
+        own = self.order.lateness
+        return super().lateness(settings) if own is None else ticks.from_seconds(own)
+
+    def happened(self, number: int, settings: Settings) -> int:
+        return self.at(number)
+
+    def matching(self, question: Question, settings: Settings) -> Sequence[int]:
         if (question.kind, question.account) != (self.order.kind, self.order.account):
             return ()
         first = 0 if question.low is None else self._first_at(question.low)

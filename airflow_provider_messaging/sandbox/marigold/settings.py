@@ -36,6 +36,14 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     feedback_delay: Seconds = 0
     """From acceptance until the bounce, complaint or unsubscribe happens and is listed."""
     feedback_order: Literal["arrival", "shuffled", "newest"] = "arrival"
+    feedback_lateness: Seconds = 0
+    """Rows are listed late, each by a delay of its own, of up to this long; their timestamps do not tell."""
+    feedback_copies: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Every so-manieth row is listed a second time, in another spelling and with another delay; 0: none."""
+    feedback_now: str | None = None
+    """The moment of feedback reads, ISO 8601: rows are listed by it, seeded ones too. None: the true time."""
+    feedback_step: Seconds = 0
+    """How much later than ``feedback_now`` each read is than the one before it."""
     feedback_links: bool = False
     """Give an ``@next_link`` with a feedback page that is followed by another."""
     archive_default: bool = False

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from typing import Any
+
 from airflow_provider_messaging.sandbox import ticks
 from airflow_provider_messaging.sandbox.deliveries import Deliveries
 from airflow_provider_messaging.sandbox.marigold.archive import Archive
 from airflow_provider_messaging.sandbox.marigold.events import Event, events
-from airflow_provider_messaging.sandbox.marigold.feedback import LiveRows, Source
+from airflow_provider_messaging.sandbox.marigold.feedback import LiveRows
+from airflow_provider_messaging.sandbox.marigold.rows import Copies, Rows
 from airflow_provider_messaging.sandbox.marigold.seeded import SeededRows
 from airflow_provider_messaging.sandbox.marigold.settings import Settings
 from airflow_provider_messaging.sandbox.marigold.statistics import Statistics
@@ -24,10 +28,33 @@ class State:
         self.seeded: list[SeededRows] = []
         self.archive = Archive()
         self.statistics = Statistics()
+        self.feedback_reads = 0
+        """How many there were since ``feedback_now`` was set."""
 
     @property
-    def sources(self) -> list[Source]:
-        return [*self.seeded, self.live]
+    def sources(self) -> list[Rows]:
+        rows: list[Rows] = [*self.seeded, self.live]
+        return rows + [Copies(each) for each in rows] if self.settings.feedback_copies else rows
+
+    def next_feedback_read(self) -> int:
+        """The moment of a feedback read."""
+        if self.settings.feedback_now is None:
+            return ticks.now()
+        began, _ = ticks.parse(self.settings.feedback_now)
+        self.feedback_reads += 1
+        return began + ticks.from_seconds(self.settings.feedback_step) * (self.feedback_reads - 1)
+
+    def all_feedback(self) -> Iterator[dict[str, Any]]:
+        """Every row, those included that are not listed yet, with the moment from which on it is."""
+        for rows in self.sources:
+            for question in rows.questions():
+                for number in rows.matching(question, self.settings):
+                    yield {
+                        "kind": question.kind,
+                        "copy": isinstance(rows, Copies),
+                        "listed_at": ticks.text(rows.listed_at(number, self.settings)),
+                        "row": rows.row(number, question, self.settings),
+                    }
 
     @property
     def skew(self) -> int:

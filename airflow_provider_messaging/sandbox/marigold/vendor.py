@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from airflow_provider_messaging.sandbox import ticks
-from airflow_provider_messaging.sandbox.http import Answer, Request
+from airflow_provider_messaging.sandbox.http import Answer, InvalidOrder, Request
 from airflow_provider_messaging.sandbox.marigold import archive_api, auth, read_api, send_api
 from airflow_provider_messaging.sandbox.marigold.problems import problem
 from airflow_provider_messaging.sandbox.marigold.seeded import SeededRows, read_order
@@ -61,8 +61,19 @@ class Marigold(Vendor):
         self.deliveries = self.state.deliveries
 
     def configure(self, changes: Mapping[str, Any]) -> None:
+        given = changes.get("feedback_now")
+        if isinstance(given, str):
+            try:
+                ticks.parse(given)
+            except ValueError as error:
+                raise InvalidOrder(f"feedback_now: {error}") from None
         super().configure(changes)
         self.state.settings = self.settings
+        if "feedback_now" in changes:
+            self.state.feedback_reads = 0
+
+    def kept(self) -> Mapping[str, Iterable[Any]]:
+        return {"feedback": self.state.all_feedback()}
 
     def expire_tokens(self) -> None:
         self.state.tokens.expire_all()

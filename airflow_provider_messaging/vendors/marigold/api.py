@@ -10,33 +10,19 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from airflow_provider_messaging.core.batching import BatchLimits, join
+from airflow_provider_messaging.core.channel import SendChannel
 from airflow_provider_messaging.core.endpoint import Endpoint
-from airflow_provider_messaging.core.errors import FieldError, VendorError
-from airflow_provider_messaging.core.flow import Api, Flow, may_have_been_taken
-from airflow_provider_messaging.core.http import Failure, Reply, Response
-from airflow_provider_messaging.core.messages import (
-    Accepted,
-    Ambiguous,
-    Message,
-    NotTaken,
-    Reject,
-    RequestRejected,
-    RowsRejected,
-    Sighting,
-    Verdict,
-)
+from airflow_provider_messaging.core.flow import Api, Flow
+from airflow_provider_messaging.core.http import Response
+from airflow_provider_messaging.core.messages import Doubt, Message, Reject, Sighting
 from airflow_provider_messaging.core.paging import Page, iter_pages
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.vendors.marigold import email, push, tracking
 from airflow_provider_messaging.vendors.marigold.endpoints import BOUNCE, FEEDBACK, SEND_EMAIL, SEND_PUSH, TRACK
-from airflow_provider_messaging.vendors.marigold.problems import unreadable
-from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
+from airflow_provider_messaging.vendors.marigold.reading import within
 
 if TYPE_CHECKING:
     from airflow_provider_messaging.vendors.marigold.compose import Composer
-
-_BODY_REJECTED = frozenset({400, 413, 422})
 
 Prepare = Callable[..., list[Message | Reject]]
 
@@ -54,7 +40,7 @@ def get_bounce(api: Api, reference: str) -> Flow[dict[str, Any] | None]:
         return None
     document = _document(api, BOUNCE, response)
     if not isinstance(document, dict):
-        raise unreadable(api, BOUNCE, response)
+        raise api.unreadable(BOUNCE, response)
     return document
 
 
@@ -76,96 +62,31 @@ def iter_feedback(
     return iter_pages(api, FEEDBACK[kind], params=params, page_size=page_size)
 
 
-class _Stamp(msgspec.Struct):
-    timestamp: object = None
-
-
-_STAMP = msgspec.json.Decoder(_Stamp)
-
-
 def rows_within(page: Page, window: Window) -> Iterator[msgspec.Raw]:
-    """Yield the rows of a page whose timestamp lies in the window, and those whose timestamp can't be read.
-
-    One odd row must neither stop a reader for good nor be lost.
-    """
-    for row in page.rows:
-        moment = _moment(row)
-        if moment is None or moment in window:
-            yield row
-
-
-def _moment(row: msgspec.Raw) -> datetime | None:
-    try:
-        stamp = _STAMP.decode(row).timestamp
-        return parse_timestamp(stamp) if isinstance(stamp, str) else None
-    except (ValueError, msgspec.DecodeError):
-        return None
+    """Yield the rows of a page whose timestamp lies in the window, and those whose timestamp can't be read."""
+    yield from within(page.rows, window)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SendChannel:
-    """One of the vendor's two bulk sends, as the delivery engine sees it."""
+class BulkChannel(SendChannel):
+    """One of the vendor's two bulk sends."""
 
-    api: Api
-    endpoint: Endpoint
-    limits: BatchLimits
+    doubt = Doubt.LOOK_UP
+    look_up_doubts = (
+        "the path of tracking is wrong for this account (extra 'endpoints' → 'track'; extra 'tracking_verified' says "
+        "that it is right)"
+    )
+
     prepare_rows: Prepare
     composer: Composer | None = None
     tracking_verified: bool = False
     """Somebody has seen that the look-up's path is right: a 404 then means an unknown reference."""
-
-    @property
-    def operation(self) -> str:
-        return self.endpoint.operation
 
     def prepare(
         self, rows: Sequence[tuple[int, object]], *, reference_of: Callable[[int], str], now: datetime
     ) -> Iterable[Message | Reject]:
         judge = partial(self.prepare_rows, reference_of=reference_of, now=now, limits=self.limits)
         return judge(rows) if self.composer is None else self.composer.prepare(rows, judge, reference_of=reference_of)
-
-    def send(self, messages: Sequence[Message]) -> Flow[Verdict]:
-        request = self.api.request(self.endpoint, body=join(messages))
-        reply = yield from self.api.exchange(self.endpoint, request)
-        return self.judge(reply, len(messages))
-
-    def send_or_raise(self, messages: Sequence[Message]) -> Flow[Response]:
-        """Send one request of messages.
-
-        :raises AmbiguousDeliveryError: if it may have been taken.
-        :raises MessagingError: if it was not.
-        """
-        return self.api.call(self.endpoint, body=join(messages))
-
-    def judge(self, reply: Reply, count: int) -> Verdict:
-        """Read a reply. Any 2xx is acceptance, with or without a body; a 4xx means that nothing was taken."""
-        if reply.status is not None and 200 <= reply.status < 300:
-            return Accepted()
-        if may_have_been_taken(reply, self.endpoint.safety):
-            return Ambiguous(str(reply) if isinstance(reply, Failure) else f"HTTP {reply.status}")
-        if reply.status not in _BODY_REJECTED:
-            return NotTaken(self.api.error(self.endpoint, reply))
-        if isinstance(reply, Failure):
-            return RequestRejected(FieldError(field="", code="VENDOR_REJECTED", message=str(reply)))
-        return self._read_rejection(reply, count)
-
-    def _read_rejection(self, response: Response, count: int) -> Verdict:
-        problem = self.api.read_problem(response)
-        by_index: dict[int, tuple[FieldError, ...]] = {}
-        for index, error in problem.errors:
-            if index is not None and 0 <= index < count:
-                by_index[index] = (*by_index.get(index, ()), error)
-        if by_index:
-            return RowsRejected(by_index)
-        first = problem.errors[0][1] if problem.errors else None
-        return RequestRejected(
-            first
-            or FieldError(
-                field="",
-                code="VENDOR_REJECTED",
-                message=self.api.redact(problem.message) or f"HTTP {response.status}",
-            )
-        )
 
     def look_up(self, reference: str, *, since: datetime, reused: bool) -> Flow[Sighting]:
         """Tell whether tracking shows that the vendor accepted `reference` at or after `since`."""
@@ -178,12 +99,12 @@ class SendChannel:
         return Sighting.SEEN if seen else Sighting.NOT_SEEN
 
 
-def email_channel(api: Api, *, tracking_verified: bool = False, composer: Composer | None = None) -> SendChannel:
+def email_channel(api: Api, *, tracking_verified: bool = False, composer: Composer | None = None) -> BulkChannel:
     """Return the bulk send of e-mails.
 
     :param composer: completes rows before they are judged.
     """
-    return SendChannel(
+    return BulkChannel(
         api=api,
         endpoint=SEND_EMAIL,
         limits=email.EMAIL_LIMITS,
@@ -193,9 +114,9 @@ def email_channel(api: Api, *, tracking_verified: bool = False, composer: Compos
     )
 
 
-def push_channel(api: Api, *, tracking_verified: bool = False) -> SendChannel:
+def push_channel(api: Api, *, tracking_verified: bool = False) -> BulkChannel:
     """Return the bulk send of mobile push messages."""
-    return SendChannel(
+    return BulkChannel(
         api=api,
         endpoint=SEND_PUSH,
         limits=push.PUSH_LIMITS,
@@ -205,13 +126,7 @@ def push_channel(api: Api, *, tracking_verified: bool = False) -> SendChannel:
 
 
 def _get(api: Api, endpoint: Endpoint, reference: str) -> Flow[Response | None]:
-    try:
-        return (yield from api.call(endpoint, segments={"message_id": reference}))
-    except VendorError as error:
-        # The token's endpoint may be what is not there: that says nothing about the message.
-        if error.status == 404 and error.operation == endpoint.name:
-            return None
-        raise
+    return api.call_or_none(endpoint, segments={"message_id": reference})
 
 
 def _events(api: Api, response: Response) -> list[tracking.TrackingEvent]:
@@ -222,4 +137,4 @@ def _document(api: Api, endpoint: Endpoint, response: Response) -> Any:
     try:
         return response.json()
     except (ValueError, msgspec.DecodeError):
-        raise unreadable(api, endpoint, response) from None
+        raise api.unreadable(endpoint, response) from None

@@ -14,6 +14,7 @@ from airflow_provider_messaging.core.errors import ConfigurationError, VendorErr
 from airflow_provider_messaging.core.flow import Api, Emit, Flow, each
 from airflow_provider_messaging.core.http import Failure, FailureKind, Response
 from airflow_provider_messaging.core.paging import Page, iter_pages, read_page
+from airflow_provider_messaging.core.times import parse_timestamp
 from airflow_provider_messaging.vendors.marigold.endpoints import (
     ARCHIVE_ATTACHMENT,
     ARCHIVE_DELETE,
@@ -23,8 +24,6 @@ from airflow_provider_messaging.vendors.marigold.endpoints import (
     ARCHIVE_LIST,
     ARCHIVE_PREVIEW,
 )
-from airflow_provider_messaging.vendors.marigold.problems import unreadable
-from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
 
 LISTED = 100
 """Messages that the vendor lists of a profile, the last ones."""
@@ -135,51 +134,37 @@ def _parts(
 
 def count_archive(api: Api, profile_id: str) -> Flow[int | None]:
     """Return how many messages of a profile are listed, at most what the vendor lists; None where it answers 404."""
-    try:
-        response = yield from api.call(
-            ARCHIVE_LIST, segments={"profile_id": profile_id}, params={"$top": 1, "$skip": 0, "$count": True}
-        )
-    except VendorError as error:
-        if error.status == 404:
-            return None
-        raise
+    response = yield from api.call_or_none(
+        ARCHIVE_LIST, segments={"profile_id": profile_id}, params={"$top": 1, "$skip": 0, "$count": True}
+    )
+    if response is None:
+        return None
     try:
         page = read_page(response)
     except (ValueError, msgspec.DecodeError):
-        raise unreadable(api, ARCHIVE_LIST, response) from None
+        raise api.unreadable(ARCHIVE_LIST, response) from None
     return max(len(page.rows), page.count or 0)
 
 
 def get_message(api: Api, profile_id: str, message_id: str, *, tracking: bool = False) -> Flow[dict[str, Any] | None]:
     """Return a message's metadata, with its tracking events if asked for; None where the vendor answers 404."""
-    try:
-        response = yield from api.call(
-            ARCHIVE_GET,
-            segments={"profile_id": profile_id, "message_id": message_id},
-            params={"$tracking": True if tracking else None},
-        )
-    except VendorError as error:
-        if error.status == 404:
-            return None
-        raise
-    try:
-        document = response.json()
-    except (ValueError, msgspec.DecodeError):
-        document = None
+    response = yield from api.call_or_none(
+        ARCHIVE_GET,
+        segments={"profile_id": profile_id, "message_id": message_id},
+        params={"$tracking": True if tracking else None},
+    )
+    if response is None:
+        return None
+    document = response.json_or_none()
     if not isinstance(document, dict):
-        raise unreadable(api, ARCHIVE_GET, response)
+        raise api.unreadable(ARCHIVE_GET, response)
     return document
 
 
 def delete_message(api: Api, profile_id: str, message_id: str) -> Flow[bool]:
     """Delete one message at once; False where the vendor answers 404, as it does to a repeat."""
-    try:
-        yield from api.call(ARCHIVE_DELETE, segments={"profile_id": profile_id, "message_id": message_id})
-    except VendorError as error:
-        if error.status == 404:
-            return False
-        raise
-    return True
+    segments = {"profile_id": profile_id, "message_id": message_id}
+    return (yield from api.call_or_none(ARCHIVE_DELETE, segments=segments)) is not None
 
 
 def delete_profile(api: Api, profile_id: str) -> Flow[None]:

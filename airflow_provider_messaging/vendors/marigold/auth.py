@@ -7,8 +7,8 @@ from collections.abc import Callable
 
 import msgspec
 
-from airflow_provider_messaging.core.auth import TOKENS, BearerAuth, Token, TokenCache
-from airflow_provider_messaging.core.errors import AuthenticationError, MessagingError, VendorError
+from airflow_provider_messaging.core.auth import TOKENS, BearerAuth, Token, TokenCache, without_token
+from airflow_provider_messaging.core.errors import MessagingError, VendorError
 from airflow_provider_messaging.core.flow import Api, Flow, NoAuth
 from airflow_provider_messaging.core.http import Request, Response
 from airflow_provider_messaging.core.retry import RetryPolicy
@@ -94,12 +94,8 @@ def _request_token(config: MarigoldConfig, retry: RetryPolicy) -> Flow[Response]
     try:
         return (yield from api.perform(TOKEN, request))
     except MessagingError as error:
-        if isinstance(error, AuthenticationError) or (isinstance(error, VendorError) and error.status in {400, 422}):
-            raise AuthenticationError(
-                "the vendor gives no token for this client id, secret, account and audience",
-                vendor=VENDOR,
-                operation=TOKEN.name,
-                connection=config.connection,
-                setting="login (client id), password (client secret), extra 'account_id' or 'audience'",
-            ) from None
-        raise
+        raise without_token(
+            error,
+            "client id, secret, account and audience",
+            "login (client id), password (client secret), extra 'account_id' or 'audience'",
+        ) from None

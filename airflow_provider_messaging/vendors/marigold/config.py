@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 from dataclasses import dataclass, field
 
 from airflow_provider_messaging.core.connection import ConnectionParts
 from airflow_provider_messaging.core.endpoint import check_overrides
+from airflow_provider_messaging.core.redact import fingerprint
 from airflow_provider_messaging.vendors.marigold.endpoints import ENDPOINTS, TOKEN
 
 _CUSTOMER = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?")
@@ -32,7 +32,7 @@ class MarigoldConfig:
     @property
     def cache_key(self) -> tuple[str, ...]:
         """Identifies the credentials without holding the secret."""
-        secret = hashlib.sha256(self.client_secret.encode()).hexdigest()
+        secret = fingerprint(self.client_secret)
         return ("marigold", self.token_url, self.client_id, secret, self.account_id, self.audience)
 
     @classmethod

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from airflow_provider_messaging.core.endpoint import Endpoint, Evidence, Safety
+from airflow_provider_messaging.core.endpoint import Evidence, Safety, endpoints_of
 
 VENDOR = "marigold"
 
-
-def _endpoint(name: str, method: str, path: str, safety: Safety, evidence: Evidence) -> Endpoint:
-    return Endpoint(vendor=VENDOR, name=name, method=method, path=path, safety=safety, evidence=evidence)
-
-
+_endpoint = endpoints_of(VENDOR)
 _SAFE, _IDEMPOTENT, _UNSAFE = Safety.SAFE, Safety.IDEMPOTENT, Safety.UNSAFE
 _SPECIFIED, _OFFICIAL, _UNPUBLISHED = Evidence.SPECIFIED, Evidence.OFFICIAL, Evidence.UNPUBLISHED
 

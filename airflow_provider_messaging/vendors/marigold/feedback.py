@@ -13,6 +13,13 @@ from typing import Any
 
 import msgspec
 
+from airflow_provider_messaging.core.feedback import (
+    BOUNCE,
+    COMPLAINT,
+    LIST_UNSUBSCRIBE,
+    SCHEMA_VERSION,
+    FeedbackEvent,
+)
 from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
 
 __all__ = [
@@ -114,45 +121,55 @@ def event_id(kind: str, row: Mapping[str, Any]) -> str:
 
     :raises ValueError: if there is no such kind.
     """
-    moment = _moment(row.get("timestamp"))
-    identity = [
-        Kind(kind).value,
-        moment.isoformat() if moment else str(row.get("timestamp")),
-        *[str(row.get(name) or "") for name in _IDENTIFYING],
-        *[str(row.get(name) or "").lower() for name in _IDENTIFYING_ENUMS],
-    ]
-    return blake2b("\x1f".join(identity).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
+    return _digest(Kind(kind), row, _moment(row.get("timestamp")))
 
 
-def normalise(kind: str, row: Mapping[str, Any], *, raw: str | None = None) -> dict[str, Any]:
-    """Return the flat event that all kinds of feedback have in common.
+def normalise(kind: str, row: Mapping[str, Any], *, raw: str | None = None) -> FeedbackEvent:
+    """Return the event of the data contract: see `airflow_provider_messaging.core.feedback`.
 
     :param kind: see `Kind`.
-    :param row: one element of the vendor's ``value``.
+    :param row: one element of the vendor's ``value``. Never fails on what it holds.
     :param raw: its JSON where that is at hand; it is encoded otherwise.
-    :return: ``event_id``, ``vendor``, ``kind`` (``bounce``, ``complaint`` or ``list_unsubscribe``),
-        ``bounce_type``, ``mode``, ``category``, ``reason``, ``outcome``, ``reference``, ``domain``,
-        ``mailbox``, ``account_id``, ``occurred_at`` (aware, UTC, None where it can't be read) and ``raw`` (JSON text).
     :raises ValueError: if there is no such kind.
     """
-    read = read_row(kind, row)
-    bounce = read if isinstance(read, Bounce) else None
-    return {
-        "event_id": event_id(kind, row),
+    found = Kind(kind)
+    get = row.get
+    # Not through `read_row`: this is done for every row of years, and the class between costs as much as all the rest.
+    moment = _moment(get("timestamp"))
+    domain = _text(get("domain"))
+    event: FeedbackEvent = {
+        "event_id": _digest(found, row, moment),
+        "schema_version": SCHEMA_VERSION,
         "vendor": VENDOR,
-        "kind": _SINGULAR[Kind(kind)],
-        "bounce_type": bounce and bounce.mapping,
-        "mode": bounce and bounce.mode,
-        "category": bounce and bounce.outcome_category,
-        "reason": bounce and bounce.finalize_reason,
-        "outcome": bounce and bounce.outcome,
-        "reference": read.external_reference,
-        "domain": read.domain,
-        "mailbox": read.mailbox,
-        "account_id": read.account_id,
-        "occurred_at": read.timestamp,
-        "raw": msgspec.json.encode(row).decode() if raw is None else raw,
+        "kind": _EVENT_KINDS[found],
+        "bounce_type": None,
+        "mode": None,
+        "category": None,
+        "reason": None,
+        "outcome": None,
+        "reference": _text(get("external_reference")),
+        "recipient": None,
+        "domain": domain and domain.lower(),
+        "mailbox": _text(get("mailbox")),
+        "account_id": _text(get("account_id")),
+        "occurred_at": moment,
+        "raw": _ENCODER.encode(row).decode() if raw is None else raw,
     }
+    if found is Kind.BOUNCES:
+        event["bounce_type"] = _known(get("mapping"))
+        event["mode"] = _known(get("mode"))
+        event["category"] = _known(get("outcome_category"))
+        event["reason"] = _known(get("finalize_reason"))
+        event["outcome"] = _text(get("outcome"))
+    return event
+
+
+def _digest(kind: Kind, row: Mapping[str, Any], moment: datetime | None) -> str:
+    get = row.get
+    identity = [kind.value, moment.isoformat() if moment else str(get("timestamp"))]
+    identity += [str(get(name) or "") for name in _IDENTIFYING]
+    identity += [str(get(name) or "").lower() for name in _IDENTIFYING_ENUMS]
+    return blake2b("\x1f".join(identity).encode("utf-8", "surrogatepass"), digest_size=16).hexdigest()
 
 
 def _text(value: object) -> str | None:
@@ -172,11 +189,12 @@ def _moment(value: object) -> datetime | None:
         return None
 
 
-_SINGULAR = {
-    Kind.BOUNCES: "bounce",
-    Kind.COMPLAINTS: "complaint",
-    Kind.LIST_UNSUBSCRIBES: "list_unsubscribe",
+_EVENT_KINDS = {
+    Kind.BOUNCES: BOUNCE,
+    Kind.COMPLAINTS: COMPLAINT,
+    Kind.LIST_UNSUBSCRIBES: LIST_UNSUBSCRIBE,
 }
+_ENCODER = msgspec.json.Encoder()
 _IDENTIFYING = ("account_id", "external_reference", "domain", "mailbox", "list_unsubscribe_header")
 _IDENTIFYING_ENUMS = ("mapping", "mode")
 

@@ -4,20 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-import msgspec
-
-from airflow_provider_messaging.core.endpoint import Endpoint
-from airflow_provider_messaging.core.errors import FieldError, VendorError
-from airflow_provider_messaging.core.flow import Api, Problem
+from airflow_provider_messaging.core.errors import FieldError
+from airflow_provider_messaging.core.flow import Problem
 from airflow_provider_messaging.core.http import Response
 
 
 def read_problem(response: Response) -> Problem:
     """Read what there is: members may be missing, and ``error`` is sampled as text though typed as a number."""
-    try:
-        document = response.json()
-    except (ValueError, msgspec.DecodeError):
-        return Problem()
+    document = response.json_or_none()
     if not isinstance(document, dict):
         return Problem()
     listed = document.get("errors")
@@ -44,15 +38,3 @@ def _read_error(item: dict[str, Any]) -> tuple[int | None, FieldError]:
 
 def _text(value: object) -> str:
     return "" if value is None else str(value)
-
-
-def unreadable(api: Api, endpoint: Endpoint, response: Response) -> VendorError:
-    """Return the error of an answer that is not what the vendor's page says."""
-    return VendorError(
-        "the answer is not the documented JSON",
-        status=response.status,
-        vendor=api.vendor,
-        operation=endpoint.name,
-        connection=api.connection,
-        retryable=True,
-    )

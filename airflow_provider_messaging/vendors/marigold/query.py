@@ -12,10 +12,10 @@ import msgspec
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.core.flow import Api, Flow, each
 from airflow_provider_messaging.core.paging import Page
+from airflow_provider_messaging.core.times import parse_timestamp
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.vendors.marigold.api import iter_feedback, rows_within
 from airflow_provider_messaging.vendors.marigold.endpoints import FEEDBACK, VENDOR
-from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
 
 MOST_REFERENCES = 1000
 """References that an answer names at most; its counts are always complete."""

@@ -10,16 +10,17 @@ from difflib import get_close_matches
 from functools import cached_property, partial
 from typing import Any, Literal
 
-import msgspec
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from pydantic_core import ErrorDetails
 
 from airflow_provider_messaging.core.batching import BatchLimits
+from airflow_provider_messaging.core.encoding import encode_json
 from airflow_provider_messaging.core.errors import FieldError
+from airflow_provider_messaging.core.errors import ValidationError as Unfit
 from airflow_provider_messaging.core.messages import Message, Reject
+from airflow_provider_messaging.core.times import parse_timestamp, utc_text
 from airflow_provider_messaging.vendors.marigold.rules import Broken, Path, Rule
 from airflow_provider_messaging.vendors.marigold.shortform import IGNORED, Location, ShortForm
-from airflow_provider_messaging.vendors.marigold.times import parse_timestamp, utc_text
 
 MIXED = "belongs to the short form, and the row is in the vendor's form: a row is in one of the two"
 _EXPECTED = {
@@ -77,8 +78,7 @@ def prepare(
             broken += kind.across(draft)
             data = _encode(draft, broken)
             if not limits.fits_alone(len(data)):
-                size = f"has {len(data)} bytes, a request may have {limits.max_bytes}"
-                broken.append(((), "MESSAGE_TOO_LARGE", size))
+                broken.append(((), "MESSAGE_TOO_LARGE", limits.excess(len(data))))
             if not broken and (reference := draft["reference"]) not in seen:
                 seen.add(reference)
                 context = draft.get("context", _EMPTY)
@@ -224,20 +224,12 @@ def _text(location: Location) -> str:
 def _encode(draft: dict[str, Any], broken: list[Broken]) -> bytes:
     """Return the JSON bytes. What JSON can't hold is added to `broken`, unless that says enough already."""
     try:
-        return _ENCODER.encode(draft)
-    except (TypeError, ValueError, OverflowError, RecursionError) as error:
+        return encode_json(draft)
+    except Unfit as error:
         if not broken:
-            broken.append(((), "INVALID_TYPE", f"can't be written as JSON: {type(error).__name__}"))
+            broken.append(((), "INVALID_TYPE", error.message))
         return b""
-
-
-def _plain(value: object) -> object:
-    """Strings of a class of their own (templating engines have such) are strings."""
-    if isinstance(value, str):
-        return str.__str__(value)
-    raise TypeError(f"{type(value).__name__} is no JSON type")
 
 
 _PLAIN_UTC = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,7})?Z?", re.ASCII)
 _EMPTY: dict[str, Any] = {}
-_ENCODER = msgspec.json.Encoder(enc_hook=_plain)

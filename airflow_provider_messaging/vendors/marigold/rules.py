@@ -16,8 +16,9 @@ from pydantic import AfterValidator, StringConstraints, ValidationInfo
 from pydantic_core import PydanticCustomError
 from typing_extensions import TypedDict
 
+from airflow_provider_messaging.core.times import parse_timestamp
 from airflow_provider_messaging.vendors.marigold.shortform import Location
-from airflow_provider_messaging.vendors.marigold.times import parse_duration, parse_timestamp
+from airflow_provider_messaging.vendors.marigold.times import parse_duration
 
 Path = tuple[str, ...]
 """Where a field stands, positions in lists written as ``[]``."""

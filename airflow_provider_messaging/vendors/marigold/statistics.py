@@ -8,12 +8,11 @@ from typing import Any
 
 import msgspec
 
-from airflow_provider_messaging.core.errors import VendorError
 from airflow_provider_messaging.core.flow import Api, Emit, Flow
 from airflow_provider_messaging.core.paging import read_page
+from airflow_provider_messaging.core.times import parse_timestamp, utc_text
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.vendors.marigold.endpoints import STATISTICS
-from airflow_provider_messaging.vendors.marigold.times import parse_timestamp, utc_text
 
 MOST_ITEMS = 100
 """Items of one answer, as the page says."""
@@ -68,14 +67,7 @@ def _read(api: Api, span: Window) -> Flow[list[dict[str, Any]]]:
     except (ValueError, msgspec.DecodeError):
         items = [None]
     if not all(isinstance(item, dict) for item in items):
-        raise VendorError(
-            "the answer is not the documented JSON",
-            status=response.status,
-            vendor=api.vendor,
-            operation=STATISTICS.name,
-            connection=api.connection,
-            retryable=True,
-        )
+        raise api.unreadable(STATISTICS, response)
     return items
 
 

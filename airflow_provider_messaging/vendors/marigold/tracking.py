@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from airflow_provider_messaging.core.errors import AmbiguousDeliveryError, VendorError
-from airflow_provider_messaging.vendors.marigold.times import parse_timestamp
+from airflow_provider_messaging.core.times import parse_timestamp
 
 _PREFIX = "com."
 _NAMESPACE = "sdc."

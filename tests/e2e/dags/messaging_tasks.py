@@ -9,6 +9,7 @@ from typing import Any
 
 from airflow.sdk import DAG
 
+from airflow_provider_messaging.notifications.messangi import MessangiNotifier
 from airflow_provider_messaging.operators.marigold import SendEmailBatchOperator
 from airflow_provider_messaging.sensors.marigold import BounceSensor
 
@@ -48,3 +49,12 @@ with DAG("e2e_wait", **SETTINGS):
 
 with DAG("e2e_wait_in_vain", **SETTINGS):
     BounceSensor(task_id="wait", start="{{ dag_run.conf['start'] }}", poke_interval=1, timeout=4, deferrable=True)
+
+with DAG(
+    "alerting",
+    schedule=None,
+    start_date=datetime(2026, 1, 1),  # noqa: DTZ001
+    on_failure_callback=MessangiNotifier(to="+1 202 555 0123", sender="Example"),
+):
+    # Nothing is sent: the message breaks a rule.
+    SendEmailBatchOperator(task_id="send", messages=[{"to": "nobody"}])

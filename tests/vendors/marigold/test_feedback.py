@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from airflow_provider_messaging.core.feedback import EVENT_KINDS, FEEDBACK, SCHEMA_VERSION
 from airflow_provider_messaging.vendors.marigold.feedback import (
     Bounce,
     Complaint,
@@ -47,6 +48,7 @@ def test_a_bounce_becomes_a_flat_event() -> None:
     event = normalise("bounces", {**BOUNCE, "new_field": [1]})
     assert event == {
         "event_id": event_id("bounces", BOUNCE),
+        "schema_version": SCHEMA_VERSION,
         "vendor": "marigold",
         "kind": "bounce",
         "bounce_type": "hard",
@@ -55,6 +57,7 @@ def test_a_bounce_becomes_a_flat_event() -> None:
         "reason": "hardBounce",
         "outcome": "452 System is busy",
         "reference": BOUNCE["external_reference"],
+        "recipient": None,
         "domain": "example.com",
         "mailbox": None,
         "account_id": BOUNCE["account_id"],
@@ -82,6 +85,26 @@ def test_every_kind_has_the_same_columns(kind: str, singular: str, model: type) 
     assert type(row) is model
     assert row.raw is UNSUBSCRIBE
     assert row.timestamp == MOMENT
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_an_event_keeps_the_data_contract(kind: Kind) -> None:
+    types = {"text": str, "integer": int, "timestamp": datetime}
+    event: dict[str, Any] = {**normalise(kind, {**BOUNCE, **UNSUBSCRIBE})}
+    assert list(event) == [column.name for column in FEEDBACK]
+    for column in FEEDBACK:
+        value = event[column.name]
+        assert isinstance(value, types[column.type]) or (value is None and not column.required), column.name
+    assert event["kind"] in EVENT_KINDS
+
+
+def test_domains_are_in_lower_case() -> None:
+    assert normalise("complaints", {"domain": "Example.COM"})["domain"] == "example.com"
+
+
+def test_what_a_bounce_alone_has_is_not_read_from_another_kind() -> None:
+    event = normalise("complaints", BOUNCE)
+    assert {event["bounce_type"], event["mode"], event["category"], event["reason"], event["outcome"]} == {None}
 
 
 def test_an_unknown_kind_is_an_error() -> None:

@@ -1,0 +1,92 @@
+"""The events in a landed file: NDJSON of the vendor's rows, or Parquet of the data contract."""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any, cast
+
+import msgspec
+
+from airflow_provider_messaging.core.errors import ConfigurationError
+from airflow_provider_messaging.core.feedback import FEEDBACK, SCHEMA_VERSION, FeedbackEvent
+from airflow_provider_messaging.vendors.marigold.feedback import normalise
+
+_ROWS = 2_000
+"""Of a Parquet file, at once."""
+
+_DECODER = msgspec.json.Decoder(dict[str, Any])
+
+
+def ndjson_events(stream: IO[bytes], name: str, kind: str, setting: str) -> Iterator[FeedbackEvent]:
+    """Yield the events of a file of the vendor's rows, in its order.
+
+    :raises ConfigurationError: at a line that is no row, or where the file is damaged.
+    """
+    number = -1
+    try:
+        for line in stream:
+            number += 1
+            if text := line.strip():
+                yield normalise(kind, json_object(text), raw=text.decode("utf-8", "replace"))
+    except ValueError:
+        message = f"line {number} of {name!r} is not a JSON object"
+        raise ConfigurationError(message, setting=setting) from None
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        message = f"{name!r} is damaged behind line {number} ({error}): have it written again"
+        raise ConfigurationError(message, setting=setting) from None
+
+
+def json_object(text: bytes) -> dict[str, Any]:
+    """Return the object that a line holds. Characters that are none are replaced: no reason to lose a row.
+
+    :raises ValueError: if it is no JSON object.
+    """
+    try:
+        return _DECODER.decode(text)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        value = json.loads(text.decode("utf-8", "replace"))
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    # Half of a surrogate pair is valid JSON and no valid text.
+    whole = json.dumps(value, ensure_ascii=False).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return cast("dict[str, Any]", json.loads(whole))
+
+
+def parquet_events(stream: IO[bytes], name: str, setting: str) -> Iterator[FeedbackEvent]:
+    """Yield the events of a file with the columns of the data contract; one that an older version lacks is None.
+
+    :raises ConfigurationError: if it is no such file, or was written by a newer version.
+    """
+    try:
+        import pyarrow
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        message = "Parquet needs pyarrow: install airflow-provider-messaging[parquet]"
+        raise ConfigurationError(message, setting="the installation") from None
+    try:
+        file = ParquetFile(stream)
+    except pyarrow.ArrowInvalid as error:
+        raise ConfigurationError(f"{name!r} is no Parquet file ({error})", setting=setting) from None
+    there = set(file.schema_arrow.names)
+    missing = [column.name for column in FEEDBACK if column.required and column.name not in there]
+    if missing:
+        message = f"{name!r} is no landed feedback: it has no column {', '.join(missing)}"
+        raise ConfigurationError(message, setting=setting)
+    names = [column.name for column in FEEDBACK]
+    wanted = [column for column in names if column in there]
+    for batch in file.iter_batches(batch_size=_ROWS, columns=wanted):
+        columns: dict[str, list[Any]] = {column: [None] * batch.num_rows for column in names}
+        for column in wanted:
+            values = batch.column(column)
+            if pyarrow.types.is_timestamp(values.type):
+                values = values.cast(pyarrow.timestamp("us", "UTC"), safe=False)
+            columns[column] = values.to_pylist()
+        newest = max(columns["schema_version"], default=0)
+        if newest > SCHEMA_VERSION:
+            message = f"{name!r} has schema_version {newest} and this release knows {SCHEMA_VERSION}: it is too old"
+            raise ConfigurationError(message, setting="the installation")
+        for row in zip(*columns.values(), strict=True):
+            yield cast("FeedbackEvent", dict(zip(names, row, strict=True)))

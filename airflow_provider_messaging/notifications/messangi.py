@@ -1,0 +1,177 @@
+"""Alerts through Messangi: an SMS when a DAG or task fails, or a deadline passes."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Literal
+from uuid import uuid4
+
+from airflow.providers.common.compat.notifier import BaseNotifier
+
+from airflow_provider_messaging.core.errors import AmbiguousDeliveryError, ConfigurationError, MessagingError
+from airflow_provider_messaging.core.flow import Flow
+from airflow_provider_messaging.core.messages import Accepted
+from airflow_provider_messaging.core.retry import RetryPolicy
+from airflow_provider_messaging.hooks.messangi import MessangiHook
+
+if TYPE_CHECKING:
+    from airflow.providers.common.compat.sdk import Context
+
+    from airflow_provider_messaging.hooks._base import Client
+
+LONGEST_SMS = 160
+"""Characters that fit into one SMS; the default text is cut there."""
+_LONGEST_NAME = 48
+# Whoever runs the callback waits, and the DAG processor gives it less than a minute.
+_RETRY = RetryPolicy(max_attempts=3, budget=20.0)
+_SEPARATORS = re.compile(r"[,;]")
+_STATES = {
+    "failed": "failed",
+    "up_for_retry": "failed and will be retried",
+    "success": "succeeded",
+    "skipped": "was skipped",
+    "running": "is running",
+}
+
+
+class MessangiNotifier(BaseNotifier):
+    """Sends an SMS, or another message, about what happened to a task, a DAG run or a deadline.
+
+    As ``on_failure_callback`` and the like of tasks and DAGs, and in deadline alerts, synchronous or asynchronous::
+
+        DAG("campaign", on_failure_callback=MessangiNotifier(to="+49 151 23456789"))
+        DeadlineAlert(..., callback=AsyncCallback(MessangiNotifier, {"to": "+49 151 23456789"}))
+
+    Each recipient is tried; what goes wrong is logged and raised at the end. Nothing is sent again where nobody can say
+    whether it was taken.
+
+    :param to: a recipient, or several, as a list or with commas between them.
+    :param text: the message, a template; by default what happened, to which task, DAG and run, at which try, in at most
+        160 characters.
+    :param channel: ``sms``, ``whatsapp``, ``email`` or ``notification``.
+    :param subject: of an e-mail; by default as the default text.
+    :param sender: who it comes from; by default the connection's extra ``sender``, except for e-mail.
+    :param default_region: the country (``DE``) of phone numbers without a country code; by default the connection's.
+    :param messangi_conn_id: a connection of type ``messangi``.
+    """
+
+    template_fields: Sequence[str] = ("to", "text", "subject", "sender", "messangi_conn_id")
+
+    def __init__(
+        self,
+        *,
+        to: str | Sequence[str],
+        text: str | None = None,
+        channel: Literal["sms", "email", "whatsapp", "notification"] = "sms",
+        subject: str | None = None,
+        sender: str | None = None,
+        default_region: str | None = None,
+        messangi_conn_id: str = MessangiHook.default_conn_name,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.to = to
+        self.text = text
+        self.channel = channel
+        self.subject = subject
+        self.sender = sender
+        self.default_region = default_region
+        self.messangi_conn_id = messangi_conn_id
+
+    def notify(self, context: Context) -> None:
+        """Send the message to every recipient.
+
+        :raises MessagingError: if one was not reached.
+        """
+        failed: list[MessagingError] = []
+        with self._hook() as hook:
+            for flow in self._flows(hook, hook.client, context):
+                try:
+                    hook.run(flow)
+                except MessagingError as error:
+                    failed.append(error)
+        self._conclude(failed)
+
+    async def async_notify(self, context: Context) -> None:
+        """The same on an event loop."""
+        failed: list[MessagingError] = []
+        hook = self._hook()
+        client = await hook.aclient()
+        # Beside the loop: the tables of phone numbers are large.
+        flows = await asyncio.to_thread(self._flows, hook, client, context)
+        async with hook.async_transport(client) as runner:
+            for flow in flows:
+                try:
+                    await runner.run(flow)
+                except MessagingError as error:
+                    failed.append(error)
+        self._conclude(failed)
+
+    def _hook(self) -> MessangiHook:
+        return MessangiHook(self.messangi_conn_id)
+
+    def _flows(self, hook: MessangiHook, client: Client, context: Mapping[str, Any]) -> list[Flow[Accepted]]:
+        """Return the sending of each message."""
+        quick = replace(client, api=replace(client.api, retry=_RETRY))
+        channel = hook.message_channel(quick, self.channel, sender=self.sender, default_region=self.default_region)
+        message = {"text": self.text if self.text is not None else describe(context)}
+        if self.channel == "email":
+            message["subject"] = self.subject or describe(context)
+
+        def send(recipient: str) -> Flow[Accepted]:
+            judged = channel.judged([{"to": recipient, **message}], reference_of=lambda _: uuid4().hex)
+            return (yield from channel.send_or_raise(judged))
+
+        return [send(recipient) for recipient in self._recipients()]
+
+    def _recipients(self) -> list[str]:
+        given = _SEPARATORS.split(self.to) if isinstance(self.to, str) else list(self.to or ())
+        recipients = [text for each in given if (text := str(each).strip())]
+        if not recipients:
+            raise ConfigurationError("there is nobody to send to", vendor=MessangiHook.conn_type, setting="to")
+        return recipients
+
+    def _conclude(self, failed: Sequence[MessagingError]) -> None:
+        total = len(self._recipients())
+        for error in failed:
+            what = "may or may not have been sent" if isinstance(error, AmbiguousDeliveryError) else "was not sent"
+            self.log.error("The alert by %s %s to one of %d recipients: %s", self.channel, what, total, error)
+        if failed:
+            raise failed[0]
+        self.log.info("The alert by %s was accepted for %d recipients", self.channel, total)
+
+
+def describe(context: Mapping[str, Any]) -> str:
+    """Return what happened, as far as a callback's context tells, short enough for one SMS."""
+    ti, run = context.get("ti"), context.get("dag_run")
+    # In the context of a deadline, runs are as the REST API has them.
+    run_id = _member(run, "run_id") or _member(run, "dag_run_id") or context.get("run_id") or _member(ti, "run_id")
+    dag_id = _member(run, "dag_id") or _member(ti, "dag_id") or _member(context.get("dag"), "dag_id")
+    name, what = f"DAG {_short(dag_id)}", "needs attention"
+    if deadline := context.get("deadline"):
+        what = f"missed its deadline {_member(deadline, 'deadline_time') or ''}".rstrip()
+    elif reason := context.get("reason"):
+        # Only the callbacks of DAGs have one; the task in their context is the one that was last.
+        what = "succeeded" if reason == "success" else f"failed ({reason})"
+    elif ti is not None:
+        state = str(getattr(_member(ti, "state"), "value", _member(ti, "state")))
+        what = _STATES.get(state, "failed" if context.get("exception") else f"is {state}")
+        index = _member(ti, "map_index")
+        mapped = f" #{index}" if isinstance(index, int) and index >= 0 else ""
+        name = f"task {_short(dag_id)}.{_short(_member(ti, 'task_id'))}{mapped}"
+        what += f", try {_member(ti, 'try_number')}"
+    text = f"Airflow: {name} {what}" + (f", run {run_id}" if run_id else "")
+    return text if len(text) <= LONGEST_SMS else text[: LONGEST_SMS - 2] + ".."
+
+
+def _member(thing: Any, name: str) -> Any:
+    """Return a member of an object, or of the mapping that stands for it in the context of a deadline."""
+    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
+
+
+def _short(name: object) -> str:
+    text = str(name or "?")
+    return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 2] + ".."

@@ -1,0 +1,1 @@
+"""Messangi Digital Engagement."""
