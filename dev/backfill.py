@@ -1,9 +1,9 @@
-"""`make backfill`: a month of hourly runs of the example DAG, backfilled on a real Airflow.
+"""`make backfill`: a month of hourly runs of the example DAG, backfilled on a real Airflow whose tasks are killed.
 
 The vendor's feedback comes late, some of it twice, and in no order. A backfill of 30 days is created while part of the
 feedback is not listed yet; task processes are killed at random (SIGKILL). Then time goes on, and a second backfill does
-the last days again. After each of the two, the table must hold exactly what the vendor had listed by then; at the end,
-a table that is made from the landed files alone must be the same.
+the last days again. After each of the two, the table must hold exactly what the vendor had listed by then, and at the
+end a table that is made anew from the landed files must hold the same. It takes about twenty minutes on two cores.
 
 It needs a PostgreSQL server, the one of the tests (MESSAGING_TEST_POSTGRES_URL), and makes a database of its own there,
 for Airflow and for the table: SQLite is locked too soon when runs by the hundred are created while others go on.
@@ -19,6 +19,7 @@ import shutil
 import signal
 import sys
 import time
+from collections.abc import Callable
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -39,55 +40,58 @@ HOME = ROOT / ".airflow" / "backfill"
 DATA = ROOT / ".airflow" / "backfill-data"
 SERVER = os.environ.get("MESSAGING_TEST_POSTGRES_URL", "postgresql://postgres@127.0.0.1:5432/test")
 DATABASE = "messaging_backfill"
-DAG_ID = "marigold_feedback_hourly"
-TABLE = "email_feedback"
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
+DAG_ID, ANEW = "marigold_feedback_hourly", "feedback_anew"
+TABLE, TABLE_ANEW = "email_feedback", "email_feedback_anew"
+HOUR, DAY, LAG = timedelta(hours=1), timedelta(days=1), timedelta(minutes=15)
 START = datetime(2026, 2, 15, tzinfo=UTC)
-LATEST = 3 * DAY
-"""How late feedback is at most."""
-ROWS_AN_HOUR = {"bounces": 20, "complaints": 2, "list_unsubscribes": 4}
-TASK_SECONDS = 2.5
-"""A process is killed within so many seconds after it was seen; some are done by then."""
-_TITLE = re.compile("airflow worker -- ([0-9a-f-]{36})")
+LATEST = timedelta(days=3)
+"""How late feedback is at most; the DAG looks back one day."""
+ROWS_A_DAY = {"bounces": 500, "complaints": 50, "list_unsubscribes": 100}
+COPIES = 20
+TITLE = re.compile("airflow worker -- ([0-9a-f-]{36})")
 
 
 @dataclass
 class Kills:
     """Kills task processes while the runs go on.
 
-    :param share: of the processes.
+    :param share: of the processes, to be killed.
     """
 
     scheduler: psutil.Process
     share: float
     rng: random.Random
-    killed: set[str] = field(default_factory=set)
-    """Ids of the tries that were killed."""
+    processes: int = 0
+    killed: int = 0
+    _patience: float = 2.0
+    """Seconds within which a process is killed: about as long as it runs, on this machine and at this time."""
     _doomed: dict[psutil.Process, float] = field(default_factory=dict)
     _seen: set[psutil.Process] = field(default_factory=set)
 
     def look(self) -> None:
-        """Choose among the processes that are new, kill those whose time has come."""
+        """Choose among the processes that are new, and kill those whose time has come."""
         now = time.monotonic()
         for process in self.scheduler.children(recursive=True):
-            if process not in self._seen and _task(process):
+            if process not in self._seen and _is_task(process):
                 self._seen.add(process)
+                self.processes += 1
                 if self.rng.random() < self.share:
-                    self._doomed[process] = now + self.rng.uniform(0, TASK_SECONDS)
+                    self._doomed[process] = now + self.rng.uniform(0, self._patience)
         for process in [process for process, at in self._doomed.items() if at <= now]:
             del self._doomed[process]
-            if task := _task(process):
+            runs = _is_task(process)
+            self._patience *= 1.03 if runs else 0.9
+            if runs:
                 with suppress(psutil.NoSuchProcess):
                     process.send_signal(signal.SIGKILL)
-                    self.killed.add(task)
+                    self.killed += 1
 
 
-def _task(process: psutil.Process) -> str:
-    """Return the id of the try that a process executes; empty if it does not."""
+def _is_task(process: psutil.Process) -> bool:
+    """Whether a process executes a task; not that which waits for it."""
     with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
-        if found := _TITLE.fullmatch(" ".join(process.cmdline()).strip()):
-            return found[1]
-    return ""
+        return TITLE.fullmatch(" ".join(process.cmdline()).strip()) is not None
+    return False
 
 
 def main() -> int:
@@ -109,70 +113,125 @@ def main() -> int:
             "MESSAGING_DEMO_DIR": str(DATA),
             "MESSAGING_BACKFILL_END": (START + arguments.days * DAY).isoformat(),
         }
-        with LocalAirflow(HOME, ROOT / "dev" / "dags", env) as airflow:
-            airflow.client.wait_for_dag(DAG_ID)
-            return _prove(airflow, sandbox, database, arguments)
+        with LocalAirflow(HOME, ROOT / "dev" / "dags", env, progress=_tell) as airflow:
+            for dag_id in (DAG_ID, ANEW):
+                airflow.client.wait_for_dag(dag_id)
+            proof = Proof(airflow, sandbox, database, arguments)
+            proof.run()
+            proof.tell()
+            return 1 if proof.problems else 0
 
 
-def _prove(airflow: LocalAirflow, sandbox: Sandbox, database: str, arguments: argparse.Namespace) -> int:
-    end = START + arguments.days * DAY
-    for kind, rows in ROWS_AN_HOUR.items():
-        sandbox.seed(
-            kind,
-            rows * 24 * arguments.days,
-            START.isoformat(),
-            (end - HOUR).isoformat(),
-            lateness=LATEST.total_seconds(),
+class Proof:
+    """Two backfills, what becomes of them, and an account of it."""
+
+    def __init__(self, airflow: LocalAirflow, sandbox: Sandbox, database: str, arguments: argparse.Namespace) -> None:
+        self.problems: list[str] = []
+        self._airflow = airflow
+        self._sandbox = sandbox
+        self._database = database
+        self._arguments = arguments
+        self._end = START + arguments.days * DAY
+        self._kills = Kills(psutil.Process(airflow.pid("scheduler")), arguments.share, random.Random(arguments.seed))
+        self._account: list[str] = []
+        self._began = time.monotonic()
+
+    def run(self) -> None:
+        days, again = self._arguments.days, self._arguments.again
+        for kind, rows in ROWS_A_DAY.items():
+            late = LATEST.total_seconds()
+            self._sandbox.seed(kind, rows * days, START.isoformat(), self._end.isoformat(), lateness=late)
+        self._sandbox.settings(feedback_copies=COPIES, feedback_order="shuffled")
+        # So that a landing takes long enough to be killed in the middle of it.
+        self._sandbox.faults([{"operation": "*", "fault": "latency", "delay": 0.1}])
+        entries = self._sandbox.state("feedback", vendor="marigold")
+        before = self._end - LAG
+        first, second = self._end + HOUR, self._end + LATEST
+
+        self._sandbox.settings(feedback_now=first.isoformat())
+        self._backfill(START)
+        listed = truth(entries, before=before, listed_by=first)
+        self._check(f"{days * 24} hourly runs", TABLE, listed)
+        retried = self._retried()
+
+        self._sandbox.settings(feedback_now=second.isoformat())
+        self._backfill(self._end - again * DAY)
+        everything = truth(entries, before=before)
+        self._check(f"{again * 24} of them done again, {LATEST.days} days later", TABLE, everything)
+
+        run_id = self._airflow.client.trigger(ANEW)
+        state = self._airflow.client.wait_for_run(ANEW, run_id, timeout=300)
+        self._check(f"the table made anew from the files ({state})", TABLE_ANEW, everything)
+
+        kills = self._kills
+        at_work = _killed_at_work(HOME / "logs" / f"dag_id={DAG_ID}")
+        done_again = retried | {START + hour * HOUR for hour in range((days - again) * 24, days * 24)}
+        self._account += [
+            f"{kills.processes} task processes, {kills.killed} killed, {at_work} of these while the operator worked",
+            f"{len(done_again)} of {days * 24} runs killed or done twice",
+            f"{sum(everything.values())} events, {sum((everything - listed).values())} of them listed only after the "
+            f"first backfill, every {COPIES}th listed twice",
+        ]
+        if not at_work or len(done_again) * 3 < days * 24:
+            self.problems.append("too few runs were killed or done twice to prove anything")
+
+    def tell(self) -> None:
+        minutes = (time.monotonic() - self._began) / 60
+        print("\n" + "\n".join([*self._account, f"{minutes:.0f} minutes", *self.problems]), flush=True)
+        print("failed" if self.problems else "the table is the truth", flush=True)
+
+    def _check(self, what: str, table: str, expected: Any) -> None:
+        found = table_rows(_rows(self._database, SELECT.format(table=table)))
+        problems = differences(expected, found)
+        self.problems += [f"{what}: {problem}" for problem in problems]
+        line = f"{what}: {sum(found.values())} rows, {'; '.join(problems) or 'exactly the truth'}"
+        self._account.append(line)
+        _tell(line)
+
+    def _backfill(self, start: datetime) -> None:
+        """Create a backfill of what follows, done already or not, and wait for its end."""
+        client = self._airflow.client
+        client.pause(DAG_ID, True)  # until all runs are there: they would be in the way of one another
+        self._airflow.run(
+            *("backfill", "create", "--dag-id", DAG_ID, "--reprocess-behavior", "completed"),
+            *("--from-date", start.isoformat(), "--to-date", (self._end - HOUR).isoformat()),
+            *("--max-active-runs", str(self._arguments.runs)),
         )
-    sandbox.settings(feedback_copies=20, feedback_order="shuffled")
-    sandbox.faults([{"operation": "*", "fault": "latency", "delay": 0.05}])
-    entries = sandbox.state("feedback", vendor="marigold")
-    scheduler = next(child.pid for child in airflow._children if child.name == "scheduler")
-    kills = Kills(psutil.Process(scheduler), arguments.share, random.Random(arguments.seed))
-    problems: list[str] = []
+        client.pause(DAG_ID, False)
+        told = time.monotonic()
+        while any(one["completed_at"] is None for one in client.get("/api/v2/backfills", dag_id=DAG_ID)["backfills"]):
+            self._airflow.check()
+            _repeat(self._kills.look, seconds=2)
+            if time.monotonic() > told + 60:
+                told = time.monotonic()
+                runs = client.get(f"/api/v2/dags/{DAG_ID}/dagRuns", state="success", limit=1)["total_entries"]
+                _tell(f"{runs} runs are done, {self._kills.killed} processes were killed")
 
-    def check(what: str, *args: Any, **options: Any) -> None:
-        found = differences(
-            truth(entries, before=end - timedelta(minutes=15), **options), table_rows(_rows(database, SELECT))
+    def _retried(self) -> set[datetime]:
+        """Return the logical dates of the runs of which a task was tried more than once."""
+        found = _rows(
+            self._database,
+            "SELECT DISTINCT r.logical_date FROM task_instance t JOIN dag_run r USING (dag_id, run_id) "
+            f"WHERE dag_id = '{DAG_ID}' AND t.try_number > 1",
         )
-        print(f"{what}: {'; '.join(found) or 'the table is the truth'}", flush=True)
-        problems.extend(found)
-
-    began = time.monotonic()
-    sandbox.settings(feedback_now=end.isoformat())
-    _backfill(airflow, START, end, arguments.runs, kills)
-    check("after the first backfill", listed_by=end)
-    sandbox.settings(feedback_now=(end + LATEST).isoformat())
-    _backfill(airflow, end - arguments.again * DAY, end, arguments.runs, kills)
-    check("after the second backfill")
-    print(f"{time.monotonic() - began:.0f} s, {len(kills.killed)} kills")
-    return 1 if problems or not kills.killed else 0
+        return {moment.astimezone(UTC) for (moment,) in found}
 
 
-def _backfill(airflow: LocalAirflow, start: datetime, end: datetime, runs: int, kills: Kills) -> None:
-    """Create a backfill of what lies between the two, done already or not, and wait for its end."""
-    client = airflow.client
-    client.pause(DAG_ID, True)  # until all its runs are there: they would be in the way of one another
-    airflow.run(
-        *("backfill", "create", "--dag-id", DAG_ID, "--reprocess-behavior", "completed"),
-        *("--from-date", start.isoformat(), "--to-date", (end - HOUR).isoformat(), "--max-active-runs", str(runs)),
-    )
-    (found,) = [one for one in client.get("/api/v2/backfills", dag_id=DAG_ID)["backfills"] if not one["completed_at"]]
-    client.pause(DAG_ID, False)
-    told = time.monotonic()
-    while not client.get(f"/api/v2/backfills/{found['id']}")["completed_at"]:
-        airflow.check()
-        looked = time.monotonic()
-        while time.monotonic() < looked + 2:
-            kills.look()
-            time.sleep(0.05)
-        if time.monotonic() > told + 30:
-            told = time.monotonic()
-            counts = {
-                state: client.get(f"/api/v2/dags/{DAG_ID}/dagRuns", state=state, limit=1)["total_entries"]
-                for state in ("success", "running", "queued", "failed")
-            }
-            print(f"{counts}, {len(kills.killed)} kills", flush=True)
+def _killed_at_work(logs: Path) -> int:
+    """Return how many tries were killed after the operator had begun."""
+    texts = (path.read_text(errors="replace") for path in logs.rglob("attempt=*.log"))
+    return sum("terminated by signal" in text and "::endgroup::" in text for text in texts)
+
+
+def _repeat(look: Callable[[], None], *, seconds: float) -> None:
+    until = time.monotonic() + seconds
+    while time.monotonic() < until:
+        look()
+        time.sleep(0.1)
+
+
+def _tell(line: str) -> None:
+    print(f"{datetime.now(UTC):%H:%M:%S}  {line}", flush=True)
 
 
 def _new_database() -> str:
@@ -186,7 +245,7 @@ def _new_database() -> str:
 
 def _rows(database: str, statement: str) -> list[tuple[Any, ...]]:
     with closing(psycopg2.connect(database)) as connection, closing(connection.cursor()) as cursor:
-        cursor.execute(statement.format(table=TABLE))
+        cursor.execute(statement)
         return list(cursor.fetchall())
 
 

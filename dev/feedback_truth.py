@@ -21,12 +21,14 @@ _KINDS = {"bounces": "bounce", "complaints": "complaint", "list_unsubscribes": "
 def truth(
     entries: Iterable[Mapping[str, Any]],
     *,
+    since: datetime | None = None,
     before: datetime | None = None,
     listed_by: datetime | None = None,
     at_most: timedelta | None = None,
 ) -> Counter[Event]:
     """Return the events of ``sandbox.state("feedback")``, each once: copies only tell that it was listed earlier.
 
+    :param since: only events that happened from then on.
     :param before: only events that happened before.
     :param listed_by: only those that were listed by then.
     :param at_most: only those that were listed no later than so long after they happened.
@@ -42,7 +44,8 @@ def truth(
     for key, row in rows.items():
         happened = moment(row["timestamp"])
         if (
-            (before is None or happened < before)
+            (since is None or since <= happened)
+            and (before is None or happened < before)
             and (listed_by is None or listed[key] <= listed_by)
             and (at_most is None or listed[key] - happened <= at_most)
         ):

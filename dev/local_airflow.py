@@ -129,6 +129,10 @@ class LocalAirflow:
         for child in self._children:
             child.check()
 
+    def pid(self, component: str) -> int:
+        """The process id of a component, ``scheduler`` for instance."""
+        return next(child.pid for child in self._children if child.name == component)
+
     def stop(self) -> None:
         """Stop what was started, and only that. May be called twice."""
         with signals_held():

@@ -59,9 +59,16 @@ TESTS: dict[str, tuple[str | None, ...]] = {
         None,
         None,
     ),
-    "feedback to object storage and SQL": (
+    "feedback to object storage and SQL, [for years](docs/bounce-etl.md)": (
         "e2e/test_example_dag.py::test_all_that_came_back_was_landed_and_loaded_once",
         None,
+        None,
+        None,
+    ),
+    "DAGs that start on [new feedback](docs/event-driven.md)": ("e2e/test_feedback_watcher.py", None, None, None),
+    "[from feedback to the blacklist](docs/suppression.md)": (
+        "operators/test_suppression_attribution.py",
+        "operators/test_suppression_kill.py",
         None,
         None,
     ),

@@ -19,6 +19,7 @@ MODULES = tuple(
         "operators.engageone",
         "operators.messangi",
         "operators.pressnxpress",
+        "operators.suppression",
         "notifications.messangi",
         "sensors.marigold",
         "sensors.engageone",

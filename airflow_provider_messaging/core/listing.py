@@ -172,8 +172,8 @@ class _Pass:
         self._skip = size - self._overlap
         read = same = 1
         while len(previous) >= size:
-            # As many as were read, and one: most listings are short.
-            while len(self._ahead) < min(2 * self._of.in_flight, 1 + read) and not (self._ended and self._ahead):
+            # Twice as many as were read: most listings are short.
+            while len(self._ahead) < min(2 * self._of.in_flight, 2 * read) and not (self._ended and self._ahead):
                 self._start()
             fetch = self._ahead.popleft()
             page = await fetch.page()

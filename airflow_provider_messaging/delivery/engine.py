@@ -20,12 +20,12 @@ from airflow_provider_messaging.core.pacing import Pacer
 from airflow_provider_messaging.delivery.books import Books, Job
 from airflow_provider_messaging.delivery.channel import Channel
 from airflow_provider_messaging.delivery.ledger import Ledger
-from airflow_provider_messaging.delivery.options import LedgerStore, Options, Runner
+from airflow_provider_messaging.delivery.options import GRACE_SECONDS, LedgerStore, Options, Runner, Stopped
 from airflow_provider_messaging.delivery.outputs import Outputs
 from airflow_provider_messaging.delivery.plan import GROUP_BYTES, Plan, RejectedRow, groups
 from airflow_provider_messaging.delivery.reconcile import Reconciler, Reconciliation
 from airflow_provider_messaging.delivery.report import Report
-from airflow_provider_messaging.delivery.settle import Outcome, Stopped, settle
+from airflow_provider_messaging.delivery.settle import Outcome, settle
 from airflow_provider_messaging.delivery.verify import InputCheck
 
 log = logging.getLogger(__name__)
@@ -33,8 +33,6 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 PROGRESS_SECONDS = 10.0
-GRACE_SECONDS = 4.0
-"""How long requests in flight may go on after `stop`; Airflow kills a task about five seconds after its SIGTERM."""
 MOST_REFUSED_BATCHES = 2
 """Batches refused to the last message, without a row named, after which the send is given up."""
 MOST_REFUSED_ALONE = 25

@@ -10,6 +10,13 @@ from airflow_provider_messaging.core.flow import Flow
 
 T = TypeVar("T")
 
+GRACE_SECONDS = 4.0
+"""How long requests in flight may go on after `stop`; Airflow kills a task about five seconds after its SIGTERM."""
+
+
+class Stopped(Exception):
+    """The task was asked to end: no new request starts."""
+
 
 class Runner(Protocol):
     """The asynchronous driver of flows."""

@@ -18,16 +18,13 @@ from airflow_provider_messaging.core.messages import (
     RowsRejected,
     Verdict,
 )
+from airflow_provider_messaging.delivery.options import Stopped
 from airflow_provider_messaging.delivery.reconcile import Reconciliation
 
 log = logging.getLogger(__name__)
 
 MOST_REPEATS = 3
 """Times that messages are sent again after look-ups showed that they were not taken."""
-
-
-class Stopped(Exception):
-    """The task was asked to end: no new request starts."""
 
 
 class Sender(Protocol):

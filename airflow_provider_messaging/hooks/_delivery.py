@@ -6,16 +6,18 @@ import logging
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from airflow_provider_messaging.delivery.channel import Channel
-from airflow_provider_messaging.delivery.engine import GRACE_SECONDS, Delivery
-from airflow_provider_messaging.delivery.options import LedgerStore, Options, Runner
+from airflow_provider_messaging.delivery.options import GRACE_SECONDS, LedgerStore, Options, Runner
 from airflow_provider_messaging.delivery.outputs import Outputs
 from airflow_provider_messaging.delivery.references import SendIdentity
 from airflow_provider_messaging.delivery.report import Report
 from airflow_provider_messaging.hooks._state import NoLedger, TaskStateLedger, state_accessor
 from airflow_provider_messaging.hooks._thread import LoopThread
+
+if TYPE_CHECKING:
+    from airflow_provider_messaging.delivery.channel import Channel
+    from airflow_provider_messaging.delivery.engine import Delivery
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +45,8 @@ class DeliveryThread:
         options: Options,
     ) -> Report:
         """Deliver and return the report; for the errors see `Delivery.run`."""
+        # Not when a DAG is parsed.
+        from airflow_provider_messaging.delivery.engine import Delivery
 
         async def deliver() -> Report:
             async with transport() as runner:

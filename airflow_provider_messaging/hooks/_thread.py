@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable, Coroutine
 from typing import Any, Generic, TypeVar
 
-from airflow_provider_messaging.delivery.settle import Stopped
+from airflow_provider_messaging.delivery.options import Stopped
 
 T = TypeVar("T")
 

@@ -19,12 +19,9 @@ from airflow_provider_messaging.core.errors import (
     ValidationError,
 )
 from airflow_provider_messaging.core.messages import Doubt
-from airflow_provider_messaging.delivery.dry_run import dry_run
-from airflow_provider_messaging.delivery.options import LedgerStore, Options
+from airflow_provider_messaging.delivery.options import LedgerStore, Options, Stopped
 from airflow_provider_messaging.delivery.outputs import Outputs
-from airflow_provider_messaging.delivery.plan import Plan
 from airflow_provider_messaging.delivery.report import Report
-from airflow_provider_messaging.delivery.settle import Stopped
 from airflow_provider_messaging.hooks._delivery import DeliveryThread, identity_of, ledger_store, origin_of
 from airflow_provider_messaging.hooks._errors import no_retry_where_useless
 from airflow_provider_messaging.hooks._inputs import listed
@@ -34,6 +31,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
     from airflow_provider_messaging.delivery.channel import Channel
+    from airflow_provider_messaging.delivery.plan import Plan
     from airflow_provider_messaging.hooks._base import Client, MessagingHook
 
 _SHOWN = 5
@@ -167,6 +165,9 @@ class DeliveryOperator(BaseOperator):
 
         :raises ValidationError: if a row breaks a rule and `on_rejected` is ``fail``.
         """
+        # Not when a DAG is parsed.
+        from airflow_provider_messaging.delivery.dry_run import dry_run
+        from airflow_provider_messaging.delivery.plan import Plan
 
         def plan(on_reject: Callable[..., None]) -> Plan:
             return Plan(

@@ -14,8 +14,8 @@ from airflow_provider_messaging.hooks._feedback_files import Source
 from airflow_provider_messaging.hooks._state import state_accessor
 from airflow_provider_messaging.hooks._storage import storage_path
 from airflow_provider_messaging.hooks.engageone import EngageOneHook
+from airflow_provider_messaging.operators._addresses import BlacklistAddressOperator
 from airflow_provider_messaging.operators._attribution import AttributeFeedbackOperator, AttributionOperator
-from airflow_provider_messaging.operators.engageone import BlacklistAddressOperator
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context

@@ -96,7 +96,7 @@ def bare(url: str, rows: int, in_flight: int, folder: Path) -> int:
 
 def ours(url: str, rows: int, in_flight: int, folder: Path, suffix: str = "ndjson.gz") -> int:
     """The operator, as a task runs it."""
-    from airflow_provider_messaging.transfers._landing import FeedbackToObjectStorageOperator
+    from airflow_provider_messaging.transfers.marigold import FeedbackToObjectStorageOperator
 
     operator = FeedbackToObjectStorageOperator(
         task_id="land",
@@ -132,7 +132,7 @@ def prepared(client: str, url: str) -> None:
     os.environ["AIRFLOW_CONN_MARIGOLD_DEFAULT"] = json.dumps({**connection, "extra": {"account_id": "account"}})
     from airflow.sdk.listener import get_listener_manager
 
-    from airflow_provider_messaging.transfers import _landing  # noqa: F401
+    from airflow_provider_messaging.transfers import marigold  # noqa: F401
 
     get_listener_manager()
     logging.getLogger("airflow_provider_messaging").setLevel(logging.WARNING)

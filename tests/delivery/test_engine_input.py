@@ -15,7 +15,7 @@ from airflow_provider_messaging.core.errors import (
     RateLimitedError,
 )
 from airflow_provider_messaging.delivery.engine import Delivery
-from airflow_provider_messaging.delivery.settle import Stopped
+from airflow_provider_messaging.delivery.options import Stopped
 from airflow_provider_messaging.sandbox.process import Sandbox
 from tests.delivery.sending import (
     IDENTITY,

@@ -11,7 +11,7 @@ from dataclasses import replace
 import pytest
 
 from airflow_provider_messaging.delivery.engine import Delivery
-from airflow_provider_messaging.delivery.settle import Stopped
+from airflow_provider_messaging.delivery.options import Stopped
 from airflow_provider_messaging.sandbox.process import Sandbox
 from tests.delivery.sending import (
     OPTIONS,

@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 
 from airflow_provider_messaging.core.errors import AmbiguousDeliveryError, AuthenticationError, VendorError
 from airflow_provider_messaging.core.messages import Sighting
+from airflow_provider_messaging.delivery.options import Stopped
 from airflow_provider_messaging.delivery.reconcile import LONGEST_PAUSE, Reconciler, Reconciliation
-from airflow_provider_messaging.delivery.settle import Stopped
 from tests.delivery.fakes import NOW, messages, rows_of
 
 SEEN, NOT_SEEN, NOT_FOUND = Sighting.SEEN, Sighting.NOT_SEEN, Sighting.NOT_FOUND

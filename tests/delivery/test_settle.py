@@ -29,8 +29,9 @@ from airflow_provider_messaging.core.messages import (
     RowsRejected,
     Verdict,
 )
+from airflow_provider_messaging.delivery.options import Stopped
 from airflow_provider_messaging.delivery.reconcile import Reconciliation
-from airflow_provider_messaging.delivery.settle import MOST_REPEATS, Outcome, Stopped, settle
+from airflow_provider_messaging.delivery.settle import MOST_REPEATS, Outcome, settle
 from tests.delivery.fakes import messages, rows_of
 
 BAD = FieldError(field="headers.to", code="INVALID", message="is bad")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 from airflow.sdk import DAG, Asset, ObjectStoragePath
+from airflow.sdk.execution_time.context import OutletEventAccessors
 
 from airflow_provider_messaging.operators.marigold import SendEmailBatchOperator
 from airflow_provider_messaging.operators.suppression import AttributeFeedbackOperator
 from airflow_provider_messaging.transfers.marigold import FeedbackToObjectStorageOperator
+from tests.contexts import task_context
 from tests.operators.conftest import Row, read_lines, write_lines
 from tests.operators.suppressing import attribute, bounce, feedback, land, manifest, sent
 
@@ -326,9 +327,18 @@ def test_paths_and_times_are_templates() -> None:
 
 def test_outlets_get_the_counts_as_extra_of_their_asset_events(paths: dict[str, Any]) -> None:
     asset = Asset("addresses")
-    events = {asset: SimpleNamespace(extra={})}
     operator = AttributeFeedbackOperator(task_id="attribute", outlets=[asset], **paths)
-    operator.execute({"task": operator, "outlet_events": events})  # type: ignore[typeddict-item]
-    assert events[asset].extra["addresses"] == 2
+    events = OutletEventAccessors()
+    operator.execute(task_context(task=operator, outlet_events=events))
+    assert (events[asset].extra["addresses"], events[asset].extra["reasons"]) == (2, {"Complaint": 1, "Hard Bounce": 1})
     assert events[asset].extra["location"] == paths["addresses_path"]
     assert "@" not in str(events[asset].extra)
+
+
+def test_lineage_leads_from_manifests_and_feedback_to_the_addresses(paths: dict[str, Any]) -> None:
+    operator = AttributeFeedbackOperator(task_id="attribute", **paths)
+    operator.execute(task_context(task=operator))
+    told = operator._lineage
+    assert [output.name for output in told.outputs] == [paths["addresses_path"]]
+    assert len(told.inputs) == 2 + 4
+    assert "@" not in str(told)

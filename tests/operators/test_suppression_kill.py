@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -26,7 +29,7 @@ def write_input(folder: Path) -> dict[str, str]:
     owners = {f"m-{number}": f"user{rng.randrange(RECIPIENTS)}@example.com" for number in range(MESSAGES)}
     names = list(owners)
     manifest(folder / "sent" / "1.ndjson.gz", {name: owners[name] for name in names[: MESSAGES // 2]})
-    manifest(folder / "sent" / "2.ndjson.gz", {name: owners[name] for name in names[MESSAGES // 2 :]})
+    manifest(folder / "sent" / "2.ndjson", {name: owners[name] for name in names[MESSAGES // 2 :]})
     hard, complaints = rng.sample(names, 300), rng.sample(names, 100)
     soft = rng.choices(names, k=4_000)
     land(folder / "feedback", [bounce(name) for name in hard])
@@ -40,6 +43,31 @@ def write_input(folder: Path) -> dict[str, str]:
     reasons = {address: "Soft Bounce" for address, messages in bounced.items() if len(messages) >= 3}
     reasons |= {owners[name]: "Hard Bounce" for name in hard}
     return reasons | {owners[name]: "Complaint" for name in complaints}
+
+
+@contextmanager
+def interrupted(path: Path) -> Iterator[Callable[[], bool]]:
+    """Let a file stop behind its beginning for who reads it; the value tells whether somebody does."""
+    whole = path.read_bytes()
+    path.unlink()
+    os.mkfifo(path)
+    writers: list[int] = []
+
+    def reading() -> bool:
+        # A pipe can be opened for writing once it is open for reading.
+        with suppress(OSError):
+            if not writers:
+                writers.append(os.open(path, os.O_WRONLY | os.O_NONBLOCK))
+                os.write(writers[0], whole[:30_000])
+        return bool(writers)
+
+    try:
+        yield reading
+    finally:
+        for writer in writers:
+            os.close(writer)
+        path.unlink()
+        path.write_bytes(whole)
 
 
 @pytest.mark.slow
@@ -62,12 +90,15 @@ def test_a_suppression_that_is_killed_while_it_attributes_and_while_it_blacklist
             "max_concurrency": 8,
         },
     )
-    kill_when(lambda: any(temporary.iterdir()), order, temporary)
-    assert not Path(order.state).exists(), "it had attributed"
+    with interrupted(tmp_path / "sent" / "2.ndjson") as reading:
+        kill_when(reading, order, temporary)
+    assert not addresses.exists()
+    sandbox.faults([{"vendor": "engageone", "operation": "blacklist", "fault": "latency", "delay": 0.03}])
     kill_when(lambda: requests(sandbox) >= len(expected) // 3, order, temporary)
     listed = addresses.read_bytes()
     land(tmp_path / "feedback", [bounce(f"m-{number}", day=13) for number in range(MESSAGES)], day=13)
     kill_when(lambda: requests(sandbox) >= 2 * len(expected) // 3, order, temporary)
+    sandbox.clear_faults()
     result = finish(order, temporary)
 
     rows = sandbox.state("blacklist", vendor="engageone")

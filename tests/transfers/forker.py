@@ -12,7 +12,7 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from importlib import import_module
 from pathlib import Path
@@ -30,7 +30,7 @@ LATER = (
     "tests.contexts",
     "upath.implementations.local",
 )
-"""What a task would import by and by."""
+"""What a task would import by and by; not every Airflow has all of it."""
 
 
 class Forker:
@@ -109,7 +109,8 @@ def _serve() -> None:
     from airflow.providers.common.compat.sdk import BaseHook
 
     for module in LATER:
-        import_module(module)
+        with suppress(ImportError):
+            import_module(module)
     for name in [name for name in os.environ if name.startswith("AIRFLOW_CONN_")]:
         BaseHook.get_hook(name.removeprefix("AIRFLOW_CONN_").lower())
     for line in sys.stdin:

@@ -12,7 +12,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.transfers.test_loading import bounce
+from tests.transfers.loads import bounce
 
 NOW = datetime.now(UTC)
 MONTH = NOW - timedelta(days=30)

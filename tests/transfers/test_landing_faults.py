@@ -18,7 +18,7 @@ import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_messaging.core.errors import RateLimitedError
-from airflow_provider_messaging.delivery.settle import Stopped
+from airflow_provider_messaging.delivery.options import Stopped
 from airflow_provider_messaging.sandbox.process import Sandbox
 from airflow_provider_messaging.transfers._landing import FeedbackToObjectStorageOperator
 from tests.contexts import task_context
