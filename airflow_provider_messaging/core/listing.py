@@ -66,16 +66,12 @@ class Tally:
 
 @dataclass(slots=True, eq=False)
 class _Fetch:
-    """A page that is asked for. `began` and `done` are times of the event loop, 0 for not yet."""
+    """A page that is asked for. `began` and `done` are times of the event loop."""
 
     skip: int
+    page: asyncio.Future[Page]
     began: float = 0.0
     done: float = 0.0
-    task: asyncio.Task[Page] | None = None
-
-    async def page(self) -> Page:
-        assert self.task is not None
-        return await self.task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,13 +127,16 @@ class _Pass:
     def __init__(self, listing: Listing) -> None:
         self._of = listing
         self._request = listing.api.request(listing.endpoint, params={**listing.params, "$top": listing.page_size})
-        self._slots = asyncio.Semaphore(listing.in_flight)
         self._size = listing.page_size
         self._overlap = 1
         self._skip = 0
+        self._read = 0
         self._ahead: deque[_Fetch] = deque()
+        self._again: deque[_Fetch] = deque()
+        self._workers: set[asyncio.Task[None]] = set()
+        self._working = 0
         self._ended = False
-        """Whether a page was seen that is not full."""
+        """Whether there is nothing more to ask for: a page was seen that is not full, or one that can't be read."""
         self.settled = True
         """Whether every page met the one before."""
         self.broke_off = False
@@ -145,21 +144,25 @@ class _Pass:
 
     async def pages(self) -> AsyncGenerator[Rows, None]:
         of = self._of
-        current = _Fetch(0)
-        page = await self._get(current)
-        if page.next_link:
-            flow = iter_pages(of.api, of.endpoint, params=of.params, page_size=of.page_size, read=of.read, first=page)
-            async with aclosing(of.runner.iterate(of.tally.counting(flow))) as linked:  # type: ignore[type-var]
-                async for page in linked:
-                    yield page.rows
-            return
-        yield page.rows
-        if UNCAPPED <= len(page.rows) < self._size:
-            self._size = len(page.rows)
-            self._ended = False
         complete = False
         try:
-            async for rows in self._rest(current, page.rows):
+            fetch = _Fetch(0, asyncio.get_running_loop().create_future())
+            page = await self._get(fetch)
+            self._read = 1
+            if page.next_link:
+                flow = iter_pages(
+                    of.api, of.endpoint, params=of.params, page_size=of.page_size, read=of.read, first=page
+                )
+                async with aclosing(of.runner.iterate(of.tally.counting(flow))) as linked:  # type: ignore[type-var]
+                    async for page in linked:
+                        yield page.rows
+                return
+            if UNCAPPED <= len(page.rows) < self._size:
+                self._size = len(page.rows)
+            self._overlap = min(self._overlap, self._size - 1)
+            self._skip = self._size - self._overlap
+            yield page.rows
+            async for rows in self._rest(fetch, page.rows):
                 yield rows
             complete = True
         finally:
@@ -167,25 +170,18 @@ class _Pass:
 
     async def _rest(self, before: _Fetch, previous: Rows) -> AsyncIterator[Rows]:
         """Yield what follows the first page."""
-        size = self._size
-        self._overlap = min(self._overlap, size - 1)
-        self._skip = size - self._overlap
-        read = same = 1
+        size, same = self._size, 1
         while len(previous) >= size:
-            # Twice as many as were read: most listings are short.
-            while len(self._ahead) < min(2 * self._of.in_flight, 2 * read) and not (self._ended and self._ahead):
-                self._start()
-            fetch = self._ahead.popleft()
-            page = await fetch.page()
-            expected = before.skip + size - fetch.skip
-            rows = behind(previous, page.rows, expected)
+            fetch, page = await self._next()
+            shared = before.skip + size - fetch.skip
+            rows = behind(previous, page.rows, shared)
             if rows is None and fetch.began < before.done:
                 # It may show the listing as it was before the page in front of it: what was inserted between the two
                 # pushed rows from behind the one to before the other.
                 self._of.tally.reread += 1
                 self._overlap = min(4 * self._overlap, size // 4) or self._overlap
-                page = await self._get(fetch)
-                rows = behind(previous, page.rows, expected)
+                page = await self._once_more(fetch)
+                rows = behind(previous, page.rows, shared)
             if rows is None:
                 self.settled = False
                 self.broke_off = not page.rows
@@ -194,51 +190,90 @@ class _Pass:
             if same >= _SAME_PAGES:
                 raise broken(self._of.api, self._of.endpoint, "the vendor gives the same page again and again")
             yield rows
-            read += 1
             before, previous = fetch, page.rows
 
-    def _start(self) -> None:
-        fetch = _Fetch(self._skip)
-        fetch.task = asyncio.create_task(self._get(fetch))
-        self._ahead.append(fetch)
-        self._skip += self._size - self._overlap
+    async def _next(self) -> tuple[_Fetch, Page]:
+        self._set_to_work()
+        fetch = self._ahead[0]
+        page = await fetch.page
+        self._ahead.popleft()
+        self._read += 1
+        return fetch, page
 
-    def _end_seen(self) -> None:
-        """Take back what was not asked for yet."""
-        self._ended = True
-        while self._ahead and not self._ahead[-1].began:
-            fetch = self._ahead.pop()
-            self._skip = fetch.skip
-            if fetch.task is not None:
-                fetch.task.cancel()
+    async def _once_more(self, fetch: _Fetch) -> Page:
+        fetch.page = asyncio.get_running_loop().create_future()
+        self._again.append(fetch)
+        self._set_to_work()
+        return await fetch.page
+
+    def _set_to_work(self) -> None:
+        while self._working < self._of.in_flight and (fetch := self._claim()) is not None:
+            self._working += 1
+            worker = asyncio.create_task(self._work(fetch))
+            self._workers.add(worker)
+            worker.add_done_callback(self._workers.discard)
+
+    def _claim(self) -> _Fetch | None:
+        """Return a page to ask for now, None where that would be too early, or of no use."""
+        if self._again:
+            return self._again.popleft()
+        # As many as were read, and one: most listings are short. And no more than are soon wanted, for memory's sake.
+        most = min(2 * self._of.in_flight, 1 + self._read)
+        if len(self._ahead) >= most or (self._ended and self._ahead):
+            return None
+        fetch = _Fetch(self._skip, asyncio.get_running_loop().create_future())
+        self._skip += self._size - self._overlap
+        self._ahead.append(fetch)
+        return fetch
+
+    async def _work(self, claimed: _Fetch | None) -> None:
+        """Fetch page after page: the next request follows its answer at once, not a turn of the loop later."""
+        while claimed is not None:
+            try:
+                page = await self._get(claimed)
+            except Exception as error:
+                self._ended = True
+                _settle(claimed.page, error)
+            else:
+                self._ended = self._ended or len(page.rows) < self._size
+                _settle(claimed.page, page)
+            claimed = self._claim()
+        self._working -= 1
 
     async def _get(self, fetch: _Fetch) -> Page:
         of = self._of
-        async with self._slots:
-            clock = asyncio.get_running_loop().time
-            fetch.began = clock()
-            request = replace(self._request, url=with_query(self._request.url, {"$skip": fetch.skip}))
-            page = await of.runner.run(of.tally.counting(read_one(of.api, of.endpoint, request, of.read)))
-            fetch.done = clock()
-            of.tally.pages += 1
-            if len(page.rows) < self._size:
-                self._end_seen()
-            return page
+        clock = asyncio.get_running_loop().time
+        fetch.began = clock()
+        request = replace(self._request, url=with_query(self._request.url, {"$skip": fetch.skip}))
+        page = await of.runner.run(of.tally.counting(read_one(of.api, of.endpoint, request, of.read)))
+        fetch.done = clock()
+        of.tally.pages += 1
+        return page
 
     async def _abandon(self, *, patience: float) -> None:
-        """Let pages behind the end arrive, which keeps their connections usable, and drop the others."""
-        tasks = [fetch.task for fetch in self._ahead if fetch.task is not None]
-        under_way = [fetch.task for fetch in self._ahead if fetch.began and fetch.task is not None]
-        for task in set(tasks).difference(under_way):
-            task.cancel()
+        """Let pages behind the end arrive, which keeps their connections usable, and drop what takes longer."""
+        self._ended = True
+        workers = list(self._workers)
         try:
-            if under_way and patience:
-                await asyncio.wait(under_way, timeout=patience)
+            if workers and patience:
+                await asyncio.wait(workers, timeout=patience)
         finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
+            for worker in workers:
+                worker.cancel()
+            await asyncio.gather(*workers, return_exceptions=True)
+            for fetch in self._ahead:
+                # Nobody waits for it any more; what is not looked at is complained of.
+                _ = fetch.page.cancel() or fetch.page.exception()
             self._ahead.clear()
+
+
+def _settle(future: asyncio.Future[Page], outcome: Page | Exception) -> None:
+    if future.done():
+        return
+    if isinstance(outcome, Page):
+        future.set_result(outcome)
+    else:
+        future.set_exception(outcome)
 
 
 def behind(previous: Rows, rows: Rows, overlap: int) -> Rows | None:

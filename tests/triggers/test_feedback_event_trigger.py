@@ -11,7 +11,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset, AssetWatcher
-from airflow.serialization.encoders import encode_trigger
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_messaging.core.errors import ConfigurationError
@@ -20,6 +19,8 @@ from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.sandbox.process import Sandbox
 from airflow_provider_messaging.triggers.marigold import FeedbackEventTrigger
 from tests.triggers.watching import AssetState, Triggerer
+
+encode_trigger = pytest.importorskip("airflow.serialization.encoders", reason="came with Airflow 3.2").encode_trigger
 
 pytestmark = pytest.mark.airflow33
 
