@@ -26,6 +26,8 @@ class StateStore:
 
     def set(self, key: str, value: Any) -> None:
         self.values[key] = json.dumps(value)
+        # Airflow refuses what is not JSON as it is: tuples, for instance.
+        assert json.loads(self.values[key]) == value
 
 
 @dataclass

@@ -162,7 +162,8 @@ class Ledger:
             "not_taken": pack_ordinals(self.not_taken),
             "perhaps": pack_ordinals(self.perhaps),
             "outcomes": dict(self.outcomes),
-            "receipts": self.receipts,
+            # Lists: what Airflow stores has to be JSON as it is.
+            "receipts": [list(each) for each in self.receipts],
         }
 
     @classmethod
