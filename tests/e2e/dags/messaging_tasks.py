@@ -48,7 +48,7 @@ with DAG("e2e_wait", **SETTINGS):
     )
 
 with DAG("e2e_wait_in_vain", **SETTINGS):
-    # On a busy machine a worker may take five seconds to end after it has deferred; Airflow takes a task that is resumed
+    # On a busy machine a worker takes up to five seconds to end once it has deferred; Airflow takes a task that resumes
     # before that for one that was killed, and retries it.
     BounceSensor(task_id="wait", start="{{ dag_run.conf['start'] }}", poke_interval=1, timeout=10, deferrable=True)
 
