@@ -97,7 +97,7 @@ def _is_task(process: psutil.Process) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
     parser.add_argument("--days", type=int, default=30, help="how many days to backfill")
-    parser.add_argument("--again", type=int, default=4, help="how many of them to do again")
+    parser.add_argument("--again", type=int, default=3, help="how many of them to do again")
     parser.add_argument("--share", type=float, default=0.25, help="of the task processes, to be killed")
     parser.add_argument("--runs", type=int, default=8, help="runs at the same time")
     parser.add_argument("--seed", type=int, default=1)

@@ -130,6 +130,8 @@ def prepared(client: str, url: str) -> None:
         return
     connection: dict[str, Any] = {"conn_type": "marigold", "host": url, "login": "id", "password": "benchmark-secret"}
     os.environ["AIRFLOW_CONN_MARIGOLD_DEFAULT"] = json.dumps({**connection, "extra": {"account_id": "account"}})
+    # A task is a fork of the supervisor, and tells its listeners that it runs before it executes anything.
+    from airflow.sdk.execution_time import supervisor, task_runner  # noqa: F401
     from airflow.sdk.listener import get_listener_manager
 
     from airflow_provider_messaging.transfers import marigold  # noqa: F401

@@ -161,7 +161,7 @@ def test_month_of_hourly_runs_leaves_the_truth_in_both_databases(
     sandbox: Sandbox, sqlite: Database, postgres: Database, forker: Forker, tmp_path: Path
 ) -> None:
     hourly = Hourly(sandbox, [sqlite, postgres], tmp_path, runs=30 * 24, seed=2)
-    entries = hourly.seed(3000)
+    entries = hourly.seed(1500)
     hourly.play(forker)
     assert len(hourly.finished) == 720
     assert sum(hourly.finished.values()) > 720 + 80
