@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import ssl
-from collections import defaultdict
+from collections import Counter, defaultdict
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -80,6 +80,7 @@ class Client:
         self._proxies: dict[str, Proxy | None] = {}
         # aiohttp would count the wait for a free connection towards the connect timeout.
         self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(options.pool_size))
+        self._under_way = Counter[str]()
         self._session = aiohttp.ClientSession(
             connector=_Connector(limit=0, keepalive_timeout=options.keep_alive, resolver=aiohttp.ThreadedResolver()),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -104,14 +105,20 @@ class Client:
         if out.https and self._context is None:
             self._context = self._options.ssl_context(request.operation.partition(".")[0])
         async with self._slots[out.origin]:
-            # Let the loop take notice of connections that the server closed while the loop was busy, or the
-            # request is lost on one of them. TLS takes three rounds.
-            for _ in range(3):
-                await asyncio.sleep(0)
+            if request.method != "GET" or not self._under_way[out.origin]:
+                # Let the loop take notice of connections that the server closed while the loop was busy, or the
+                # request is lost on one of them. TLS takes three rounds. Among others a GET can do without: their
+                # connections are in use, so hardly ever closed, and it may be repeated.
+                for _ in range(3):
+                    await asyncio.sleep(0)
             proxy = self._proxies[out.origin]
-            if not isinstance(request.body, Stream):
-                return await self._exchange(request, out, proxy)
-            return await self._send_stream(request, out, proxy, Source(request.body))
+            self._under_way[out.origin] += 1
+            try:
+                if not isinstance(request.body, Stream):
+                    return await self._exchange(request, out, proxy)
+                return await self._send_stream(request, out, proxy, Source(request.body))
+            finally:
+                self._under_way[out.origin] -= 1
 
     async def _send_stream(self, request: Request, out: Outgoing, proxy: Proxy | None, source: Source) -> Reply:
         try:
