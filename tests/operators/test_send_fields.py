@@ -13,7 +13,7 @@ from tests.operators.archived import Archived
 from tests.operators.conftest import Row, Send
 from tests.sandbox.conftest import Marigold
 
-SOON = (datetime.now(UTC) + timedelta(hours=1)).strftime("%Y-%m-%dT%H:%M:%SZ")
+SOON = (datetime.now(UTC) + timedelta(hours=12)).strftime("%Y-%m-%dT%H:%M:%SZ")
 UNSUBSCRIBE = "<https://www.example.com/u?id=1>, <mailto:u@example.com>"
 SHORT: Row = {
     "to": "Ada <ada@example.com>",
@@ -77,7 +77,7 @@ def test_a_message_that_is_not_to_be_archived_is_not(
 
 
 @FORMS
-@pytest.mark.parametrize("when", [SOON, datetime.fromisoformat(SOON).astimezone().isoformat()])
+@pytest.mark.parametrize("when", [SOON, datetime.fromisoformat(SOON).astimezone().isoformat()], ids=["Z", "offset"])
 def test_a_message_waits_for_its_time(send: Send, sandbox: Sandbox, marigold: Marigold, row: Row, when: str) -> None:
     assert send(messages=[{**row, "custom_send_time": when}])["accepted"] == 1
     [delivery] = sandbox.deliveries()
