@@ -1,8 +1,10 @@
 # Everything below needs make and Python 3.11 or newer, nothing else. `make help` lists the targets.
-# Other Python: make PYTHON=python3.13 …   One test: make test ARGS="-k bounce -x"
+# Other Python: make PYTHON=python3.13 …   One test, in this process: make test WORKERS=0 ARGS="-k bounce -x"
 
 PYTHON ?= python3
 ARGS ?=
+# Processes that tests are shared out among.
+WORKERS ?= logical
 BENCH ?= send_memory
 
 # The Airflow that `make test`, `make demo` and `make airflow` run on, and the older ones of `make test-compat`.
@@ -54,7 +56,10 @@ $(VENV)/.stamp: pyproject.toml constraints/airflow-$(AIRFLOW).txt constraints/ov
 
 .PHONY: test
 test: $(VENV)/.stamp ## the whole suite, end-to-end tests on a real Airflow included
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest $(PARALLEL) $(ARGS)
+
+# In the order of tests/conftest.py, which begins with what takes longest and shares tests out by module.
+PARALLEL = --numprocesses $(WORKERS) --no-loadscope-reorder
 
 # The import contracts keep Airflow out of what these test, so an older one makes no difference to them.
 KNOW_NO_AIRFLOW := core delivery dev sandbox transport vendors
@@ -64,7 +69,7 @@ test-compat: $(COMPAT:%=test-compat-%) ## the unit tests of what runs inside Air
 
 .PHONY: $(COMPAT:%=test-compat-%)
 $(COMPAT:%=test-compat-%): test-compat-%: .venv-%/.stamp
-	.venv-$*/bin/python -m pytest -m "not e2e and not slow" $(KNOW_NO_AIRFLOW:%=--ignore tests/%) $(ARGS)
+	.venv-$*/bin/python -m pytest $(PARALLEL) -m "not e2e and not slow" $(KNOW_NO_AIRFLOW:%=--ignore tests/%) $(ARGS)
 
 .PHONY: lint
 lint: $(VENV)/.stamp ## ruff, import contracts, forbidden text

@@ -15,9 +15,11 @@ from urllib.parse import urlsplit
 
 import pytest
 from packaging.version import Version
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 AIRFLOW_VERSION = Version(version("apache-airflow"))
+END_TO_END = ROOT / "tests" / "e2e"
 SERVICE_MARKS = ("mysql", "postgres", "e2e")
 
 
@@ -53,8 +55,8 @@ def pytest_report_header() -> list[str]:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests by what they use, skip those that need a newer Airflow, and put those with a running one last."""
-    items.sort(key=lambda item: ROOT / "tests" / "e2e" in item.path.parents)
+    """Mark tests by what they use, skip those that need a newer Airflow, and put those that take longest first."""
+    items.sort(key=lambda item: END_TO_END not in item.path.parents)
     for item in items:
         for service in ("mysql", "postgres"):
             if f"{service}_url" in getattr(item, "fixturenames", ()):
@@ -64,6 +66,18 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
                 needed = Version(f"{mark.name[-2]}.{mark.name[-1]}")
                 reason = f"needs Airflow {needed}, this is {AIRFLOW_VERSION}"
                 item.add_marker(pytest.mark.skipif(needed > AIRFLOW_VERSION, reason=reason))
+
+
+class _ByModule(LoadFileScheduling):
+    """A module's tests stay in one process, and so do all that share the one running Airflow."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return "e2e" if nodeid.startswith("tests/e2e/") else str(super()._split_scope(nodeid))
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> _ByModule:
+    return _ByModule(config, log)
 
 
 @pytest.hookimpl(wrapper=True)

@@ -92,7 +92,6 @@ def test_a_relative_path_is_one_of_this_machine() -> None:
 
 
 def test_openlineage_gets_inputs_outputs_counts_and_columns() -> None:
-    pytest.importorskip("airflow.providers.openlineage")
     lineage = Lineage(
         inputs=[Dataset.at("https://example.com/bounces")],
         outputs=[Dataset.at("s3://bucket/feedback", rows=7, columns=[("event_id", "text", "digest")])],
