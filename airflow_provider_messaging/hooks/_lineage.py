@@ -79,7 +79,7 @@ class Lineage:
     inputs: Sequence[Dataset] = ()
     outputs: Sequence[Dataset] = field(default=())
 
-    def as_openlineage(self) -> OperatorLineage | None:
+    def as_openlineage(self) -> OperatorLineage[Any, Any] | None:
         """Return it in the words of the OpenLineage provider, None where that is not installed."""
         try:
             from airflow.providers.openlineage.extractors import OperatorLineage
@@ -87,7 +87,7 @@ class Lineage:
             return None
         from airflow.providers.common.compat.openlineage.facet import InputDataset, OutputDataset
 
-        return OperatorLineage(
+        return OperatorLineage[Any, Any](
             inputs=[InputDataset(namespace=at.namespace, name=at.name, facets=_facets(at)) for at in self.inputs],
             outputs=[
                 OutputDataset(namespace=at.namespace, name=at.name, facets=_facets(at), outputFacets=_output_facets(at))
