@@ -13,7 +13,6 @@ from tests.operators.archived import Archived
 from tests.operators.conftest import Row, Send
 from tests.sandbox.conftest import Marigold
 
-SOON = (datetime.now(UTC) + timedelta(hours=12)).strftime("%Y-%m-%dT%H:%M:%SZ")
 UNSUBSCRIBE = "<https://www.example.com/u?id=1>, <mailto:u@example.com>"
 SHORT: Row = {
     "to": "Ada <ada@example.com>",
@@ -77,8 +76,10 @@ def test_a_message_that_is_not_to_be_archived_is_not(
 
 
 @FORMS
-@pytest.mark.parametrize("when", [SOON, datetime.fromisoformat(SOON).astimezone().isoformat()], ids=["Z", "offset"])
-def test_a_message_waits_for_its_time(send: Send, sandbox: Sandbox, marigold: Marigold, row: Row, when: str) -> None:
+@pytest.mark.parametrize("utc", [True, False])
+def test_a_message_waits_for_its_time(send: Send, sandbox: Sandbox, marigold: Marigold, row: Row, utc: bool) -> None:
+    soon = (datetime.now(UTC) + timedelta(hours=1)).replace(microsecond=0)
+    when = f"{soon:%Y-%m-%dT%H:%M:%SZ}" if utc else soon.astimezone().isoformat()
     assert send(messages=[{**row, "custom_send_time": when}])["accepted"] == 1
     [delivery] = sandbox.deliveries()
     events = [each["type"] for each in marigold.track(delivery["reference"]).json()["value"]]

@@ -3,6 +3,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any
 
@@ -48,6 +49,11 @@ class Marigold(httpx.Client):
     def feedback(self, kind: str, **query: Any) -> httpx.Response:
         named = {{"top": "$top", "skip": "$skip"}.get(name, name): value for name, value in query.items()}
         return self.get(f"/api/bounces/v1/{kind}", params=named)
+
+
+def day_of(row: Document, days: int = 0) -> str:
+    """The day of a row, or one so many days later. A test that asked its own clock would be wrong at midnight."""
+    return str(datetime.fromisoformat(row["timestamp"][:26]).date() + timedelta(days))
 
 
 @pytest.fixture

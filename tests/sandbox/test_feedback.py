@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from tests.sandbox.conftest import day_of
+
 KINDS = ("bounces", "complaints", "listunsubscribes")
-TODAY = datetime.now(UTC).date()
 
 
 def sent(marigold: Any, email: Any, *locals_: str) -> None:
@@ -92,22 +93,25 @@ def test_account_filters(marigold: Any, email: Any) -> None:
 @pytest.mark.parametrize(
     ("start", "end", "found"),
     [
-        (TODAY, None, True),
-        (None, TODAY, True),
-        (TODAY, TODAY, True),
-        (f"{TODAY}T23:59:59Z", None, True),
-        (None, f"{TODAY}T00:00:00Z", True),
-        (f"{TODAY}T23:59:59.9999999+00:00", f"{TODAY}T00:00:00", True),
-        (f"{TODAY + timedelta(1)}T01:00:00+02:00", None, True),
-        (TODAY + timedelta(1), None, False),
-        (None, TODAY - timedelta(1), False),
-        (TODAY - timedelta(7), TODAY - timedelta(1), False),
+        ("{today}", None, True),
+        (None, "{today}", True),
+        ("{today}", "{today}", True),
+        ("{today}T23:59:59Z", None, True),
+        (None, "{today}T00:00:00Z", True),
+        ("{today}T23:59:59.9999999+00:00", "{today}T00:00:00", True),
+        ("{tomorrow}T01:00:00+02:00", None, True),
+        ("{tomorrow}", None, False),
+        (None, "{yesterday}", False),
+        ("{week_ago}", "{yesterday}", False),
     ],
 )
-def test_range_is_of_whole_days(marigold: Any, email: Any, start: object, end: object, found: bool) -> None:
+def test_range_is_of_whole_days(marigold: Any, email: Any, start: str | None, end: str | None, found: bool) -> None:
     sent(marigold, email, "hard-bounce", "complaint", "unsubscribe")
-    query = {name: str(value) for name, value in (("start", start), ("end", end)) if value is not None}
     for kind in KINDS:
+        (row,) = marigold.feedback(kind).json()["value"]
+        offsets = {"week_ago": -7, "yesterday": -1, "today": 0, "tomorrow": 1}
+        days = {name: day_of(row, offset) for name, offset in offsets.items()}
+        query = {name: text.format(**days) for name, text in (("start", start), ("end", end)) if text is not None}
         assert len(references(marigold.feedback(kind, **query))) == found
 
 
@@ -172,17 +176,19 @@ def test_feedback_is_delayed_as_set(sandbox: Any, marigold: Any, email: Any) -> 
 
 
 def test_skew_moves_rows_to_another_day(sandbox: Any, marigold: Any, email: Any) -> None:
-    sandbox.settings(clock_skew=-2 * 86_400)
+    yesterday = str(datetime.now(UTC).date() - timedelta(1))
+    sandbox.settings(clock_skew=-3 * 86_400)
     sent(marigold, email, "hard-bounce")
-    assert references(marigold.feedback("bounces", start=str(TODAY - timedelta(1)))) == []
-    assert references(marigold.feedback("bounces", end=str(TODAY - timedelta(1)))) == ["r-0"]
+    assert references(marigold.feedback("bounces", start=yesterday)) == []
+    assert references(marigold.feedback("bounces", end=yesterday)) == ["r-0"]
 
 
 def test_no_link_unless_set(sandbox: Any, marigold: Any, email: Any) -> None:
     sent(marigold, email, "hard-bounce", "hard-bounce", "hard-bounce")
     assert set(marigold.feedback("bounces", top=2).json()) == {"value"}
     sandbox.settings(feedback_links=True)
-    first = marigold.feedback("bounces", top=2, start=str(TODAY)).json()
+    today = day_of(marigold.feedback("bounces").json()["value"][0])
+    first = marigold.feedback("bounces", top=2, start=today).json()
     second = marigold.get(first["@next_link"]).json()
     assert [row["external_reference"] for row in first["value"] + second["value"]] == ["r-0", "r-1", "r-2"]
     assert "@next_link" not in second

@@ -12,7 +12,6 @@ from airflow_provider_messaging.sandbox.process import SandboxError
 
 HOUR = 3600
 NOON = "2026-03-10T12:00:00Z"
-TODAY = datetime.now(UTC).date()
 
 
 def rows(answer: Any) -> list[dict[str, Any]]:
@@ -199,6 +198,7 @@ def test_state_tells_every_row_and_when_it_is_listed(sandbox: Any, marigold: Any
 
 
 def test_feedback_of_messages_is_late_and_twice_as_well(sandbox: Any, marigold: Any, email: Any) -> None:
+    today = datetime.now(UTC).date()
     batch = [email(f"r-{number}", headers__to__address="hard-bounce@example.com") for number in range(50)]
     assert marigold.send_email(*batch).status_code == 202
     sandbox.settings(feedback_lateness=48 * HOUR, feedback_copies=1)
@@ -206,8 +206,8 @@ def test_feedback_of_messages_is_late_and_twice_as_well(sandbox: Any, marigold: 
     assert 0 < len(listed(sandbox, marigold, day_after.isoformat(timespec="microseconds"))) < 100
     assert len(listed(sandbox, marigold, later.isoformat(timespec="microseconds"))) == 100
     assert {row["timestamp"][:10] for row in rows(marigold.feedback("bounces"))} <= {
-        str(TODAY),
-        str(TODAY + timedelta(1)),
+        str(today),
+        str(today + timedelta(1)),
     }
 
 
