@@ -1,4 +1,4 @@
-"""Segments: files of webhook events, one CloudEvent a line; their names say what is in them and when they were sealed."""
+"""Segments: files of webhook events, one CloudEvent a line, named by what is in them and when they were sealed."""
 
 from __future__ import annotations
 
