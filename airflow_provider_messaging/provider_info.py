@@ -47,6 +47,7 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": name, "external-doc-url": _SITES[vendor], "tags": ["service"]}
             for vendor, name in _NAMES.items()
         ],
+        "config": {"messaging": {"description": "Defaults for all connections and tasks.", "options": _CONFIG}},
         "connection-types": [_MARIGOLD, _ENGAGEONE, _MESSANGI, _PRESSNXPRESS],
     }
 
@@ -61,6 +62,55 @@ def _modules(kind: str, *vendors: str) -> list[dict[str, Any]]:
 def _text(label: str, description: str, *, kind: str = "string", **schema: Any) -> dict[str, Any]:
     return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
 
+
+def _option(kind: str, example: str, default: str | None, description: str) -> dict[str, Any]:
+    return {
+        "description": description,
+        "version_added": "0.1.0",
+        "type": kind,
+        "example": example,
+        "default": default,
+    }
+
+
+# An empty value is that of the code; what a connection's extra says goes before it.
+_CONFIG = {
+    "connect_timeout": _option(
+        "float", "5.0", "10.0", "Seconds until a connection stands. A connection's extra goes before it.\n"
+    ),
+    "read_timeout": _option(
+        "float", "120.0", "60.0", "Seconds without a byte of the answer. A connection's extra goes before it.\n"
+    ),
+    "pool_size": _option(
+        "integer", "32", "16", "Connections of one task to one host. A connection's extra goes before it.\n"
+    ),
+    "user_agent": _option(
+        "string",
+        "acme-airflow/1 (ops@acme.example)",
+        None,
+        "What requests say they come from. A connection's extra goes before it.\n"
+        "Empty: airflow-provider-messaging/<version>.\n",
+    ),
+    "retry_attempts": _option(
+        "integer",
+        "3",
+        "5",
+        "How often one request is sent at most, where it may be sent again. A connection's extra goes before it.\n",
+    ),
+    "retry_budget": _option(
+        "float",
+        "900.0",
+        "300.0",
+        "Seconds that one call may spend waiting between its requests, the vendor's Retry-After included.\n"
+        "A connection's extra goes before it.\n",
+    ),
+    "concurrency_limit": _option(
+        "integer",
+        "8",
+        None,
+        "The most requests that one task has in flight, whatever its max_concurrency asks for. Empty: no limit.\n",
+    ),
+}
 
 _TRANSPORT_FIELDS = {
     "connect_timeout": _text("Connect timeout", "Seconds until a connection stands. Default: 10.", kind="number"),

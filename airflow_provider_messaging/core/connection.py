@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeVar
 from urllib.parse import SplitResult, urlsplit
 
 from airflow_provider_messaging.core.errors import ConfigurationError
+from airflow_provider_messaging.core.numbers import count, seconds
 from airflow_provider_messaging.core.redact import MASK
+from airflow_provider_messaging.core.retry import RetryPolicy
+
+N = TypeVar("N", int, float)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,6 +84,21 @@ class ConnectionParts:
         if not isinstance(value, Mapping):
             raise self.error(f"extra {name!r} must be a JSON object", f"extra {name!r}")
         return dict(value)
+
+    def retry(self) -> RetryPolicy:
+        """Return how often and how long a call of this connection is repeated."""
+        usual = RetryPolicy()
+        attempts = self._number("retry_attempts", count, usual.max_attempts)
+        return replace(usual, max_attempts=attempts, budget=self._number("retry_budget", seconds, usual.budget))
+
+    def _number(self, name: str, read: Callable[[object], N], default: N) -> N:
+        value = self.extra.get(name)
+        if value is None or value == "":
+            return default
+        try:
+            return read(value)
+        except ValueError as error:
+            raise self.error(f"extra {name!r} {error}", f"extra {name!r}") from None
 
     def host_url(self) -> str | None:
         """Return the host field, with scheme and port where they stand beside it, None where it is empty."""

@@ -17,6 +17,7 @@ from airflow_provider_messaging.core.connection import ConnectionParts
 from airflow_provider_messaging.core.errors import MessagingError
 from airflow_provider_messaging.core.flow import Api, Flow
 from airflow_provider_messaging.core.redact import Redactor
+from airflow_provider_messaging.hooks._settings import with_defaults
 from airflow_provider_messaging.transport.options import TransportOptions
 
 if TYPE_CHECKING:
@@ -136,7 +137,7 @@ class MessagingHook(BaseHook):
             schema=connection.schema,
             login=connection.login,
             password=connection.password,
-            extra=extra if isinstance(extra, Mapping) else {},
+            extra=with_defaults(extra) if isinstance(extra, Mapping) else {},
         )
         if not isinstance(extra, Mapping):
             raise parts.error("extra must be a JSON object", "extra")

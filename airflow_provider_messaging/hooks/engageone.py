@@ -54,7 +54,7 @@ class EngageOneHook(MessagingHook):
         self.engageone_conn_id = engageone_conn_id
 
     def build_client(self, parts: ConnectionParts) -> Client:
-        services = EngageOne.of(EngageOneConfig.read(parts), on_secret=mask)
+        services = EngageOne.of(EngageOneConfig.read(parts), on_secret=mask, retry=parts.retry())
         options = TransportOptions.from_extra(VENDOR, parts.extra)
         return Client(api=services.api(API), options=options, config=services)
 

@@ -44,13 +44,15 @@ class MarigoldHook(ArchiveHook):
 
     def build_client(self, parts: ConnectionParts) -> Client:
         config = MarigoldConfig.read(parts)
+        retry = parts.retry()
         api = Api(
             vendor=VENDOR,
             connection=parts.id,
             base_url=config.base_url,
-            auth=bearer_auth(config, on_secret=mask),
+            auth=bearer_auth(config, on_secret=mask, retry=retry),
             read_problem=read_problem,
             overrides=config.overrides,
+            retry=retry,
             redact=redactor(parts),
         )
         return Client(api=api, options=TransportOptions.from_extra(VENDOR, parts.extra), config=config)

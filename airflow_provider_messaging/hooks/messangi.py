@@ -54,7 +54,7 @@ class MessangiHook(SubscribersHook):
         for secret in (config.password, config.api_key, config.two_factor_token):
             mask(secret)
         redact = redactor(parts, "api_key", "two_factor_token")
-        api = calls.messangi_api(config, on_secret=mask, redact=redact)
+        api = calls.messangi_api(config, on_secret=mask, redact=redact, retry=parts.retry())
         return Client(api=api, options=TransportOptions.from_extra(VENDOR, parts.extra), config=config)
 
     def get_conn(self) -> calls.MessangiApi:

@@ -15,6 +15,7 @@ from airflow_provider_messaging.delivery.options import Options
 from airflow_provider_messaging.delivery.outputs import Outputs
 from airflow_provider_messaging.hooks._base import Client, MessagingHook, mask
 from airflow_provider_messaging.hooks._delivery import DeliveryThread
+from airflow_provider_messaging.hooks._settings import limited
 from airflow_provider_messaging.hooks._state import NoLedger
 from airflow_provider_messaging.transport.options import TransportOptions
 from airflow_provider_messaging.vendors.pressnxpress import api as calls
@@ -50,7 +51,7 @@ class PressnxpressHook(MessagingHook):
             # In a URL it may look different.
             mask(quote(secret, safe=""))
         options = TransportOptions.from_extra(VENDOR, parts.extra)
-        return Client(api=calls.pressnxpress_api(config), options=options, config=config)
+        return Client(api=calls.pressnxpress_api(config, retry=parts.retry()), options=options, config=config)
 
     def get_conn(self) -> Api:
         """Return the API as this connection reaches it."""
@@ -132,7 +133,7 @@ class PressnxpressHook(MessagingHook):
                 store=NoLedger(),
                 outputs=outputs,
                 reference_of=_name,
-                options=Options(max_concurrency=max_concurrency, rate_limit=rate_limit, on_ambiguous="fail"),
+                options=Options(max_concurrency=limited(max_concurrency), rate_limit=rate_limit, on_ambiguous="fail"),
             )
         except MessagingError as error:
             doubtful = f", perhaps also {', '.join(outputs.ambiguous)}" if outputs.ambiguous else ""

@@ -14,6 +14,7 @@ from airflow_provider_messaging.hooks._errors import no_retry_where_useless
 from airflow_provider_messaging.hooks._export import ArchiveExport, Selection, index_in
 from airflow_provider_messaging.hooks._export_message import MAX_ATTACHMENTS, MAX_FILE_BYTES, make_parts
 from airflow_provider_messaging.hooks._inputs import as_moment, listed, profiles_of
+from airflow_provider_messaging.hooks._settings import limited
 from airflow_provider_messaging.hooks._storage import line_file, storage_path
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.vendors.marigold.archive import LISTED
@@ -137,7 +138,7 @@ class ExportArchiveOperator(_ProfilesOperator):
                     index_path=index_path,
                     parts=parts,
                     selection=selection,
-                    max_concurrency=self.max_concurrency,
+                    max_concurrency=limited(self.max_concurrency),
                 )
                 report = self._export.run(profiles)
         return {**report.counts(), "export_path": self.export_path, "index_path": index_path}
@@ -204,7 +205,7 @@ class DeleteProfileArchiveOperator(_ProfilesOperator):
                     profiles,
                     verify_timeout=self.verify_timeout if self.verify else None,
                     poll_interval=self.poll_interval,
-                    max_concurrency=self.max_concurrency,
+                    max_concurrency=limited(self.max_concurrency),
                 )
                 try:
                     erasure.run()

@@ -25,6 +25,7 @@ from airflow_provider_messaging.delivery.report import Report
 from airflow_provider_messaging.hooks._delivery import DeliveryThread, identity_of, ledger_store, origin_of
 from airflow_provider_messaging.hooks._errors import no_retry_where_useless
 from airflow_provider_messaging.hooks._inputs import listed
+from airflow_provider_messaging.hooks._settings import limited
 from airflow_provider_messaging.hooks._storage import line_file, lines_of, storage_path
 
 if TYPE_CHECKING:
@@ -262,7 +263,7 @@ class DeliveryOperator(BaseOperator):
     def options(self) -> Options:
         """Return how to send."""
         return Options(
-            max_concurrency=self.max_concurrency,
+            max_concurrency=limited(self.max_concurrency),
             rate_limit=self.rate_limit,
             on_ambiguous="fail" if self.on_ambiguous == "fail" else "reconcile",
         )

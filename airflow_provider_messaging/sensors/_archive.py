@@ -10,6 +10,7 @@ from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.hooks._export import ArchiveExport, Selection, index_in
 from airflow_provider_messaging.hooks._export_message import MAX_ATTACHMENTS, MAX_FILE_BYTES, make_parts
 from airflow_provider_messaging.hooks._inputs import as_moment, listed, manifest_lines
+from airflow_provider_messaging.hooks._settings import limited
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.sensors._waiting import whole_number
 from airflow_provider_messaging.sensors._watch import WatchSensor, ids
@@ -139,7 +140,7 @@ class ArchiveExportSensor(WatchSensor):
                 selection=Selection(
                     start=as_moment(self.start, "start"), end=as_moment(self.end, "end"), references=references
                 ),
-                max_concurrency=self.max_concurrency,
+                max_concurrency=limited(self.max_concurrency),
             )
             report = export.run(profiles)
         paths = {"export_path": self.export_path, "index_path": index_path}

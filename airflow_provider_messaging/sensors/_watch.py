@@ -10,6 +10,7 @@ from airflow.providers.common.compat.sdk import PokeReturnValue
 
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.core.watch import MOST_WATCHED, UNKNOWN, Watch
+from airflow_provider_messaging.hooks._settings import limited
 from airflow_provider_messaging.hooks._watch import look
 from airflow_provider_messaging.sensors._waiting import WaitingSensor
 
@@ -49,7 +50,7 @@ class WatchSensor(WaitingSensor):
             self._plan, self._watch = self._begin()
         plan, watch = self._plan, self._watch
         with plan.make_hook() as hook:
-            look(hook, watch, plan.flow_of(hook.client.api), max_concurrency=self.max_concurrency)
+            look(hook, watch, plan.flow_of(hook.client.api), max_concurrency=limited(self.max_concurrency))
         outcome = watch.outcome(plan.named)
         self.log.info("%s", watch)
         if set(outcome["states"]) == {UNKNOWN}:
@@ -72,7 +73,7 @@ class WatchSensor(WaitingSensor):
         plan = self._make_trigger(
             poll_interval=interval,
             max_poll_interval=10 * interval if self.max_poll_interval is None else self.max_poll_interval,
-            max_concurrency=self.max_concurrency,
+            max_concurrency=limited(self.max_concurrency),
         )
         watch = plan.make_watch()
         if len(watch.open) > MOST_WATCHED:

@@ -15,6 +15,7 @@ from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.hooks._errors import no_retry_where_useless
 from airflow_provider_messaging.hooks._inputs import as_moment, listed
 from airflow_provider_messaging.hooks._lineage import Dataset, Lineage, collect_hook_lineage, emit_asset_events
+from airflow_provider_messaging.hooks._settings import limited
 from airflow_provider_messaging.hooks._storage import storage_path
 from airflow_provider_messaging.hooks._thread import LoopThread
 from airflow_provider_messaging.hooks._window import LAG, LOOK_BACK, closed_window, seconds
@@ -109,7 +110,7 @@ class FeedbackToObjectStorageOperator(BaseOperator):
             self._thread = LoopThread("messaging-landing")
             with MarigoldHook(self.marigold_conn_id) as hook:
                 landing = Landing(
-                    hook, hook.client, jobs, page_size=self.page_size, max_concurrency=self.max_concurrency
+                    hook, hook.client, jobs, page_size=self.page_size, max_concurrency=limited(self.max_concurrency)
                 )
                 rows = self._thread.run(landing.run)
         rows = {kind: rows.get(kind, 0) for kind in kinds}

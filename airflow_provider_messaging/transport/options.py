@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import math
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from airflow_provider_messaging import __version__
 from airflow_provider_messaging.core.errors import ConfigurationError
+from airflow_provider_messaging.core.numbers import count, seconds
 
 if TYPE_CHECKING:
     import ssl
@@ -54,11 +54,13 @@ class TransportOptions:
 
         :raises ConfigurationError: naming the key whose value makes no sense.
         """
-        values = {
-            option.name: _READERS[option.name](vendor, option.name, extra[option.name])
-            for option in fields(cls)
-            if extra.get(option.name) not in (None, "")
-        }
+        values = {}
+        for option in fields(cls):
+            if (given := extra.get(option.name)) not in (None, ""):
+                try:
+                    values[option.name] = read_option(option.name, given)
+                except ValueError as error:
+                    raise _wrong(vendor, option.name, str(error)) from None
         if "client_key" in values and "client_cert" not in values:
             raise _wrong(vendor, "client_key", "is of no use without 'client_cert'")
         return cls(**values)  # type: ignore[arg-type]
@@ -109,68 +111,56 @@ def _wrong(vendor: str, key: str, problem: str) -> ConfigurationError:
     return ConfigurationError(f"extra {key!r} {problem}", vendor=vendor, setting=f"extra {key!r}")
 
 
-def _seconds(vendor: str, key: str, value: object) -> float:
-    try:
-        seconds = float(value) if isinstance(value, int | float | str) else math.nan
-    except ValueError:
-        seconds = math.nan
-    if isinstance(value, bool) or not 0 < seconds < math.inf:
-        raise _wrong(vendor, key, f"must be a number of seconds above 0, not {value!r}")
-    return seconds
+def read_option(name: str, value: object) -> object:
+    """Return an option's value as it was given, possibly as text, in its own type.
+
+    :raises ValueError: saying what the value must be.
+    """
+    return _READERS[name](value)
 
 
-def _count(vendor: str, key: str, value: object) -> int:
-    try:
-        count = int(value) if isinstance(value, int | str) else 0
-    except ValueError:
-        count = 0
-    if isinstance(value, bool) or count < 1:
-        raise _wrong(vendor, key, f"must be a whole number above 0, not {value!r}")
-    return count
-
-
-def _text(vendor: str, key: str, value: object) -> str:
+def _text(value: object) -> str:
     if not isinstance(value, str):
-        raise _wrong(vendor, key, f"must be a string, not {type(value).__name__}")
+        raise ValueError(f"must be a string, not {type(value).__name__}")
     return value
 
 
-def _header_text(vendor: str, key: str, value: object) -> str:
-    text = _text(vendor, key, value)
+def _header_text(value: object) -> str:
+    text = _text(value)
     if not (text.isascii() and text.isprintable()):
-        raise _wrong(vendor, key, "must be printable ASCII")
+        raise ValueError("must be printable ASCII")
     return text
 
 
-def _flag_or_path(vendor: str, key: str, value: object) -> bool | str:
+def _flag_or_path(value: object) -> bool | str:
     if isinstance(value, bool):
         return value
     word = str(value).strip().lower()
     if word in _TRUE | _FALSE:
         return word in _TRUE
-    return _text(vendor, key, value)
+    return _text(value)
 
 
-def _proxy(vendor: str, key: str, value: object) -> str:
+def _proxy(value: object) -> str:
     # The value may hold a password: no message quotes it.
     try:
-        parts = urlsplit(_text(vendor, key, value))
+        parts = urlsplit(_text(value))
         valid = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
     except ValueError:
         valid = False
     if not valid:
-        raise _wrong(vendor, key, "must be a URL such as http://proxy.example:3128")
+        raise ValueError("must be a URL such as http://proxy.example:3128")
     return str(value)
 
 
-_READERS = {
-    "connect_timeout": _seconds,
-    "read_timeout": _seconds,
+_READERS: dict[str, Callable[[object], object]] = {
+    "connect_timeout": seconds,
+    "read_timeout": seconds,
     "proxy": _proxy,
     "verify": _flag_or_path,
     "client_cert": _text,
     "client_key": _text,
     "user_agent": _header_text,
-    "pool_size": _count,
-    "keep_alive": _seconds,
+    "pool_size": count,
+    "keep_alive": seconds,
 }

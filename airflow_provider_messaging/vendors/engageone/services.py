@@ -33,7 +33,8 @@ class EngageOne:
         retry: RetryPolicy = RetryPolicy(),
     ) -> EngageOne:
         """Make it of a connection; for the parameters see `customer_auth`."""
-        return cls(config=config, auth=customer_auth(config, cache=cache, on_secret=on_secret, retry=retry))
+        auth = customer_auth(config, cache=cache, on_secret=on_secret, retry=retry)
+        return cls(config=config, auth=auth, retry=retry)
 
     def api(self, service: str = API) -> Api:
         """Return a service, with the credentials that it takes.

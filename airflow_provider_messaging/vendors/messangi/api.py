@@ -16,6 +16,7 @@ from airflow_provider_messaging.core.errors import ConfigurationError, Messaging
 from airflow_provider_messaging.core.flow import Api, Flow
 from airflow_provider_messaging.core.http import Reply, Request, Response
 from airflow_provider_messaging.core.paging import Page, iter_cursor_pages
+from airflow_provider_messaging.core.retry import RetryPolicy
 from airflow_provider_messaging.vendors.messangi.auth import make_auth
 from airflow_provider_messaging.vendors.messangi.config import MessangiConfig
 from airflow_provider_messaging.vendors.messangi.endpoints import (
@@ -95,15 +96,17 @@ def messangi_api(
     cache: TokenCache = TOKENS,
     on_secret: Callable[[str], None] = lambda _: None,
     redact: Callable[[str], str] = str,
+    retry: RetryPolicy = RetryPolicy(),
 ) -> MessangiApi:
     """Return the API as a connection reaches it; for the parameters see `make_auth` and `Api`."""
     return MessangiApi(
         vendor=VENDOR,
         connection=config.connection,
         base_url=config.base_url,
-        auth=make_auth(config, cache=cache, on_secret=on_secret),
+        auth=make_auth(config, cache=cache, on_secret=on_secret, retry=retry),
         read_problem=partial(read_problem, config),
         overrides=config.overrides,
+        retry=retry,
         redact=redact,
     )
 

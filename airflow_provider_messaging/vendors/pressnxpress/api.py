@@ -55,7 +55,7 @@ class EnqueueChannel(SendChannel):
         )
 
 
-def pressnxpress_api(config: PressnxpressConfig) -> Api:
+def pressnxpress_api(config: PressnxpressConfig, *, retry: RetryPolicy = RetryPolicy()) -> Api:
     """Return the API as a connection reaches it. The key is added by the calls: it is a parameter of the URL."""
     return Api(
         vendor=VENDOR,
@@ -64,6 +64,7 @@ def pressnxpress_api(config: PressnxpressConfig) -> Api:
         auth=NoAuth(),
         read_problem=read_problem,
         overrides=config.overrides,
+        retry=retry,
         redact=config.redactor,
     )
 
