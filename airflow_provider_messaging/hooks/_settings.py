@@ -32,7 +32,7 @@ def limited(max_concurrency: int) -> int:
 
     :raises ConfigurationError: if the setting makes no sense.
     """
-    limit = setting("concurrency_limit", count)
+    limit: int | None = setting("concurrency_limit", count)
     if limit is None or max_concurrency <= limit:
         return max_concurrency
     log.info("%d requests in flight instead of %d: [%s] concurrency_limit", limit, max_concurrency, SECTION)
