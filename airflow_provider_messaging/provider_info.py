@@ -47,6 +47,8 @@ def get_provider_info() -> dict[str, Any]:
             {"integration-name": name, "external-doc-url": _SITES[vendor], "tags": ["service"]}
             for vendor, name in _NAMES.items()
         ],
+        # Airflow 3.2 and newer: `airflow messaging …`.
+        "cli": ["airflow_provider_messaging.cli.definition.get_messaging_cli_commands"],
         "config": {"messaging": {"description": "Defaults for all connections and tasks.", "options": _CONFIG}},
         "connection-types": [_MARIGOLD, _ENGAGEONE, _MESSANGI, _PRESSNXPRESS],
     }

@@ -114,7 +114,7 @@ class SendChannel(ABC):
             raise verdict.error
         if isinstance(verdict, Ambiguous):
             raise AmbiguousDeliveryError(
-                f"{verdict.reason}: the request may have been taken",
+                f"{verdict.reason}: the request may have been taken; it was not repeated",
                 vendor=self.api.vendor,
                 operation=self.endpoint.name,
                 connection=self.api.connection,

@@ -170,7 +170,9 @@ def check_overrides(vendor: str, endpoints: Mapping[str, Endpoint], overrides: o
     """
     if not isinstance(overrides, Mapping) or not all(isinstance(v, str) for v in overrides.values()):
         raise ConfigurationError(
-            "must be a JSON object of endpoint name → path", vendor=vendor, setting="extra 'endpoints'"
+            "extra 'endpoints' must be a JSON object of endpoint name → path",
+            vendor=vendor,
+            setting="extra 'endpoints'",
         )
     unknown = sorted(set(overrides) - set(endpoints))
     if unknown:

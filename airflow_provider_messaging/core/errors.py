@@ -76,6 +76,9 @@ class MessagingError(Exception):
         where = " ".join(part for part in (self.vendor, self.operation) if part)
         text = f"{where}: {self.message}" if where else self.message
         hints = []
+        code = getattr(self, "code", "")
+        if code and code not in text:
+            hints.append(f"code {code}")
         if self.connection:
             hints.append(f"connection {self.connection!r}")
         if self.setting:

@@ -181,7 +181,9 @@ class Api:
         problem = Problem() if isinstance(reply, Failure) else self.read_problem(reply)
         where["trace_id"] = self.redact(problem.trace_id)
         if may_have_been_taken(reply, endpoint.safety):
-            return AmbiguousDeliveryError(f"{describe(reply)}: the request may have been taken", **where)
+            return AmbiguousDeliveryError(
+                f"{describe(reply)}: the request may have been taken; it was not repeated", **where
+            )
         if isinstance(reply, Failure):
             return VendorError(str(reply), status=reply.status, retryable=True, **where)
         text = f"HTTP {reply.status}" + (f", {self.redact(problem.message)}" if problem.message else "")
@@ -193,8 +195,11 @@ class Api:
             )
         if reply.status in {429, 503}:
             return RateLimitedError(
-                f"{text}: still throttled after {self.retry.max_attempts} attempts",
+                f"{text}: still throttled when the attempts or the waiting time of this call were used up; it was not "
+                "taken",
                 retry_after=retry_after(reply.headers),
+                setting="rate_limit or max_concurrency of the task, or the connection's extras 'retry_attempts' and "
+                "'retry_budget'",
                 **where,
             )
         if problem.setting:
@@ -208,7 +213,7 @@ class Api:
         return VendorError(
             text,
             status=reply.status,
-            code=problem.code,
+            code=self.redact(problem.code),
             errors=problem.errors,
             retryable=reply.status >= 500 or reply.status == 408,
             **where,

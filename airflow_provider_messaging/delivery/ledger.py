@@ -175,7 +175,8 @@ class Ledger:
         if document.get("v") != VERSION:
             raise ConfigurationError(
                 f"the ledger of this task is of version {document.get('v')!r}, this release reads {VERSION}: "
-                "finish the run with the release that began it"
+                "nothing more was sent; finish the run with the release that began it",
+                setting="the release of airflow-provider-messaging",
             )
         ledger = cls(
             started=datetime.fromisoformat(document["started"]).astimezone(UTC),
@@ -201,6 +202,36 @@ class Ledger:
             ledger._open.append(group)
         ledger._fold()
         return ledger
+
+
+def overview(document: dict[str, Any]) -> dict[str, Any]:
+    """Return what a dumped state says, in counts of messages, for people; what is in flight is told apart.
+
+    :raises ConfigurationError: if another release wrote it.
+    """
+    ledger = Ledger.load(document)
+    open_sizes = [
+        size
+        for group in document["open"]
+        for size, state in zip(group["sizes"], group["states"], strict=True)
+        if state == _INTENDED
+    ]
+    in_flight = sum(open_sizes)
+    return {
+        "started": document["started"],
+        "updated": document["updated"],
+        "complete": ledger.complete,
+        "batches": ledger.recorded.batches,
+        "recorded": ledger.recorded.messages,
+        "accepted": ledger.accepted,
+        "in_flight": in_flight,
+        "open_batches": len(open_sizes),
+        "ambiguous": len(ledger.perhaps) - in_flight,
+        "not_taken": len(ledger.not_taken),
+        "tracking_proven": ledger.tracking_proven,
+        "outcomes": dict(ledger.outcomes),
+        "receipts": [receipt for _, receipt in ledger.receipts],
+    }
 
 
 def _dump_mark(mark: Mark) -> list[Any]:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
 from airflow_provider_messaging.core.errors import MessagingError
+
+log = logging.getLogger(__name__)
+
+CATALOGUE = "https://github.com/airflow-provider-messaging/airflow-provider-messaging/blob/main/docs/errors.md"
 
 
 @contextmanager
@@ -20,6 +25,13 @@ def no_retry_where_useless(*, soft_fail: bool = False) -> Iterator[None]:
     try:
         yield
     except MessagingError as error:
+        log.error("What %s means, what was sent, and what to do: %s", type(error).__name__, help_url(error))
         if error.retryable or soft_fail:
             raise
         raise AirflowFailException(str(error)) from error
+
+
+def help_url(error: MessagingError) -> str:
+    """Return where the catalogue of errors explains this one, or the nearest of its parents that it knows."""
+    known = next(kind for kind in type(error).__mro__ if kind.__module__ == MessagingError.__module__)
+    return f"{CATALOGUE}#{known.__name__.lower()}"

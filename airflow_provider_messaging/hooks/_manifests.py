@@ -37,7 +37,7 @@ def manifest_files(source: Source, setting: str = "manifest_path") -> list[str]:
     if isinstance(source, Mapping):
         if not isinstance(source.get("manifest_path"), str):
             raise ConfigurationError(
-                "it is not the result of a send with a manifest: it names no manifest_path", setting=setting
+                f"{setting} is not the result of a send with a manifest: it names no manifest_path", setting=setting
             )
         source = str(source["manifest_path"])
     if isinstance(source, str):

@@ -52,12 +52,24 @@ class TaskStateLedger:
     @cached_property
     def _stored(self) -> dict[str, Any] | None:
         """What was there when this try began."""
-        stored = self._accessor.get(LEDGER_KEY)
-        if stored is None:
-            return None
-        if not isinstance(stored, dict) or not {"generation", "cleared_at", "ledger"} <= stored.keys():
-            raise ConfigurationError(f"the task state {LEDGER_KEY!r} is not a ledger", setting="task state store")
-        return stored
+        return stored_ledger(self._accessor.get(LEDGER_KEY))
+
+
+def stored_ledger(stored: Any) -> dict[str, Any] | None:
+    """Return what the task state store has under `LEDGER_KEY`: generation, time of the last Clear, and the ledger.
+
+    :raises ConfigurationError: if it is none of ours.
+    """
+    if stored is None:
+        return None
+    if not isinstance(stored, dict) or not {"generation", "cleared_at", "ledger"} <= stored.keys():
+        raise ConfigurationError(
+            f"the task state {LEDGER_KEY!r} is not a ledger; nothing is sent without one, since nobody could say "
+            f"what was "
+            "sent before",
+            setting="task state store",
+        )
+    return stored
 
 
 class NoLedger:

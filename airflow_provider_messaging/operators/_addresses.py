@@ -65,8 +65,8 @@ class _AddressOperator(DeliveryOperator):
             "outcomes": dict(sorted(report.outcomes.items())),
         }
 
-    def _rows(self) -> Callable[[], Iterable[Any]]:
-        rows = super()._rows()
+    def read_rows(self) -> Callable[[], Iterable[Any]]:
+        rows = super().read_rows()
         return rows if self.emails_path is None else lambda: map(_plain_line, rows())
 
 

@@ -126,7 +126,7 @@ class DeliveryOperator(BaseOperator):
             hook = self.make_hook()
             client = hook.client
             channel = self.make_channel(hook, client)
-            rows = self._rows()
+            rows = self.read_rows()
             if self.only_validate or self.on_rejected == "fail":
                 judged = Outputs(manifest=None, rejects=line_file(self.rejects_path, "rejects_path"), origin={})
                 report = self._validate(rows, channel, context, judged)
@@ -149,8 +149,9 @@ class DeliveryOperator(BaseOperator):
                 raise AirflowException(
                     f"The task was asked to end: {thread.report}. The ledger knows what was sent; a retry goes on."
                 ) from None
-            except MessagingError:
+            except MessagingError as error:
                 self.log.error("The send broke off: %s", thread.report)
+                error.message = f"{error.message} (the send broke off: {thread.report})"
                 raise
             return self._conclude(report, outputs, channel, thread.reason)
 
@@ -268,7 +269,8 @@ class DeliveryOperator(BaseOperator):
             on_ambiguous="fail" if self.on_ambiguous == "fail" else "reconcile",
         )
 
-    def _rows(self) -> Callable[[], Iterable[Any]]:
+    def read_rows(self) -> Callable[[], Iterable[Any]]:
+        """Return what yields the rows from the first one, as often as it is called."""
         field = self.rows_field
         path = getattr(self, f"{field}_path")
         if path is not None:

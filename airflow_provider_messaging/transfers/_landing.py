@@ -176,7 +176,9 @@ class FeedbackToObjectStorageOperator(BaseOperator):
             return [given]
         accounts = list(dict.fromkeys(str(account) for account in listed(given, "account_id")))
         if not accounts or "" in accounts:
-            raise ConfigurationError("it is a list without an account, or with an empty one", setting="account_id")
+            raise ConfigurationError(
+                "account_id is a list without an account, or with an empty one", setting="account_id"
+            )
         return list(accounts)
 
     def _file_name(self, chosen: Selection, window: Window, form: Format) -> str:

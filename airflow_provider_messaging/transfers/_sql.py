@@ -64,7 +64,7 @@ class SqlTable:
 
         if not isinstance(hook, DbApiHook):
             raise ConfigurationError(
-                f"its hook is {type(hook).__name__}, not one of Airflow's common SQL provider",
+                f"the hook of sql_conn_id is {type(hook).__name__}, not one of Airflow's common SQL provider",
                 setting="sql_conn_id",
             )
         self._hook: DbApiHook = hook

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from airflow_provider_messaging.core.errors import ConfigurationError
-from airflow_provider_messaging.delivery.ledger import Ledger, pack_ordinals, unpack_ordinals
+from airflow_provider_messaging.delivery.ledger import Ledger, overview, pack_ordinals, unpack_ordinals
 from airflow_provider_messaging.delivery.plan import Batch
 from tests.delivery.fakes import NOW, message, messages
 
@@ -404,3 +404,22 @@ def test_the_last_mark_is_how_far_the_record_reaches_whatever_is_open() -> None:
 def test_messages_of_a_batch_are_known_by_their_ordinals() -> None:
     made = Batch(number=1, first_ordinal=3, messages=[message(7, "a"), message(9, "b")], raw={}, digest=b"")
     assert made.ordinals() == {"a": 3, "b": 4}
+
+
+def test_the_overview_tells_what_is_in_flight_from_what_is_in_doubt() -> None:
+    ledger = Ledger.new(NOW)
+    first, second, third = batches([10, 20, 5])
+    ledger.intend([first, second])
+    ledger.settle(first, not_taken=[1, 2], perhaps=[3])
+    ledger.intend([third])
+    seen = overview(ledger.dump(NOW))
+    counts = {name: seen[name] for name in ("recorded", "accepted", "in_flight", "ambiguous", "not_taken")}
+    assert counts == {"recorded": 35, "accepted": 7, "in_flight": 25, "ambiguous": 1, "not_taken": 2}
+    assert (seen["batches"], seen["open_batches"], seen["complete"]) == (3, 2, False)
+
+
+def test_the_overview_counts_every_recorded_message_once() -> None:
+    ledger = million(0.01, lambda each: None)
+    seen = overview(ledger.dump(NOW))
+    parts = ("accepted", "in_flight", "ambiguous", "not_taken")
+    assert sum(seen[name] for name in parts) == seen["recorded"] == 1_000_000

@@ -145,7 +145,7 @@ def _given_urls(parts: ConnectionParts) -> dict[str, str]:
         if name in _OWN_SETTINGS:
             raise parts.error(f"the URL of {name!r} has a setting of its own", _setting(name))
         if not isinstance(url, str) or not url:
-            raise parts.error("must be a JSON object of service → URL", "extra 'services'")
+            raise parts.error("extra 'services' must be a JSON object of service → URL", "extra 'services'")
         urls[name] = parts.base_url(url, _setting(name))
     return urls
 
