@@ -30,18 +30,29 @@ def _add_arguments(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _run(options: argparse.Namespace, console: Console) -> int:
-    from airflow_provider_messaging.delivery.ledger import overview
+def read_ledger(task: argparse.Namespace) -> dict[str, Any]:
+    """Return what the task state store keeps of a task's send.
+
+    :param task: ``dag_id``, ``run_id``, ``task_id``, ``map_index``, and ``api``, the URL of an API server or None.
+    :raises ConfigurationError: if there is nothing.
+    :raises StorageError: if database or API server do not answer.
+    """
     from airflow_provider_messaging.hooks._state import stored_ledger
 
-    read = _from_database if options.api is None else _from_api
-    stored = stored_ledger(read(options))
+    stored = stored_ledger(_from_database(task) if task.api is None else _from_api(task))
     if stored is None:
         raise ConfigurationError(
-            f"{_name(options)} has no ledger: it has not begun to send, or is no sending task, or its state is past "
-            "its retention ([state_store] default_retention_days)",
+            f"{_name(task)} has no ledger: it has not begun to send, or is no sending task, or its state is past its "
+            "retention ([state_store] default_retention_days)",
             setting="dag, run, task and --map-index",
         )
+    return stored
+
+
+def _run(options: argparse.Namespace, console: Console) -> int:
+    from airflow_provider_messaging.delivery.ledger import overview
+
+    stored = read_ledger(options)
     value = {
         "dag_id": options.dag_id,
         "run_id": options.run_id,

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_messaging import __version__
-from airflow_provider_messaging.cli import check, ledger, requeue, sandbox, validate
+from airflow_provider_messaging.cli import check, ledger, remaining, requeue, sandbox, validate
 from airflow_provider_messaging.cli._command import FAILED, INTERRUPTED, USAGE, Command, add_common_arguments
 from airflow_provider_messaging.cli._console import Console, only_results_on_stdout
 from airflow_provider_messaging.core.errors import MessagingError
@@ -16,6 +16,7 @@ from airflow_provider_messaging.core.errors import MessagingError
 COMMANDS: tuple[Command, ...] = (
     validate.COMMAND,
     requeue.COMMAND,
+    remaining.COMMAND,
     ledger.COMMAND,
     check.COMMAND,
     sandbox.COMMAND,

@@ -114,7 +114,7 @@ def _run(options: argparse.Namespace, console: Console) -> int:
         raise ConfigurationError("rows and the result can't both go to standard output", setting="--output or --json")
     rows = _Rows(options.same_input)
     for at, path in enumerate(options.rejects):
-        for row in console.progress(_rejected_rows(path), path):
+        for row in console.progress(rejected_rows(path), path):
             rows.add(at, row)
     for path in options.mended:
         for where, value in _lines_of(path, "--mended"):
@@ -160,7 +160,11 @@ def _is_wanted(row: _Row, options: argparse.Namespace) -> bool:
     return (not options.code or bool(codes & set(options.code))) and not codes & set(options.not_code)
 
 
-def _rejected_rows(path: str) -> Iterator[_Row]:
+def rejected_rows(path: str) -> Iterator[_Row]:
+    """Yield the rows of a rejects file.
+
+    :raises ConfigurationError: at a line that is none of such a file.
+    """
     for where, value in _lines_of(path, "the rejects file"):
         rejected = value.get(_REJECTED) if isinstance(value, dict) else None
         try:

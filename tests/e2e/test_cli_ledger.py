@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dev.local_airflow import LocalAirflow
-from tests.cli.commands import run
+from tests.cli.commands import run, write
 
 DAG_ID = "marigold_push_statistics"
 
@@ -55,3 +56,21 @@ def test_a_missing_token_and_a_dead_server_are_told(airflow: LocalAirflow) -> No
     assert "the token is missing, expired or may not read tasks" in refused.err
     dead = run("ledger", "show", "d", "r", "t", "--api", "http://127.0.0.1:9", code=3)
     assert "does not answer" in dead.err
+
+
+@pytest.mark.airflow33
+def test_the_ledger_confirms_the_manifest_of_the_last_try_and_no_older_one(
+    airflow: LocalAirflow, sent: str, tmp_path: Path
+) -> None:
+    messages = write(tmp_path / "in.ndjson", *[{"n": number} for number in range(30)])
+    origin = {"dag_id": DAG_ID, "run_id": sent, "task_id": "send", "map_index": -1}
+    lines = [{"reference": f"r-{row}", "row": row, "outcome": "accepted", **origin} for row in range(20)]
+    out = tmp_path / "out.ndjson"
+    manifest = write(tmp_path / "manifest.ndjson", *lines)
+    found = run("remaining", messages, "--manifest", manifest, "-o", out, "--json", env=airflow.env).json
+    assert (found["accepted"], found["written"]) == (20, 10)
+    out.unlink()
+    older = write(tmp_path / "older.ndjson", *lines[:10])
+    done = run("remaining", messages, "--manifest", older, "-o", out, env=airflow.env, code=2)
+    assert "names 10 messages as accepted or ambiguous, the ledger has 20" in done.err
+    assert not out.exists()
