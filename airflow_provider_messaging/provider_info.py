@@ -10,7 +10,7 @@ _NAMES = {
     "messangi": "Messangi Digital Engagement",
     "pressnxpress": "Press'nXPress",
 }
-_SITES = {
+SITES = {
     "marigold": "https://meetmarigold.com/",
     "engageone": "https://docs.api.communicate.engageone.co/",
     "messangi": "https://www.messangi.com/",
@@ -42,9 +42,17 @@ def get_provider_info() -> dict[str, Any]:
                 "python-module": "airflow_provider_messaging.transfers.marigold",
             }
         ],
-        "notifications": ["airflow_provider_messaging.notifications.messangi.MessangiNotifier"],
+        "notifications": [
+            "airflow_provider_messaging.notifications.marigold.MarigoldEmailNotifier",
+            "airflow_provider_messaging.notifications.messangi.MessangiNotifier",
+        ],
+        "email-backends": ["airflow_provider_messaging.notifications.marigold.send_email"],
+        "extra-links": [
+            f"airflow_provider_messaging.links.{name}"
+            for name in ("ManifestLink", "RejectsLink", "RunbookLink", "VendorLink")
+        ],
         "integrations": [
-            {"integration-name": name, "external-doc-url": _SITES[vendor], "tags": ["service"]}
+            {"integration-name": name, "external-doc-url": SITES[vendor], "tags": ["service"]}
             for vendor, name in _NAMES.items()
         ],
         # Airflow 3.2 and newer: `airflow messaging …`.
@@ -153,6 +161,7 @@ _MARIGOLD = {
             format="url",
         ),
         "endpoints": _ENDPOINTS,
+        "sender": _text("Sender", "From whom alerts come that name no sender: an address, or Name <address>."),
         "tracking_verified": _text(
             "Tracking verified",
             "Somebody has seen that the tracking path is right for this account: a 404 then means an unknown message.",

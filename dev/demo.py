@@ -92,6 +92,8 @@ def main() -> int:
         env = {
             **sandbox.connections,
             "AIRFLOW_CONN_MESSAGING_DB": json.dumps({"conn_type": "sqlite", "host": str(DATABASE)}),
+            "AIRFLOW__EMAIL__EMAIL_BACKEND": "airflow_provider_messaging.notifications.marigold.send_email",
+            "AIRFLOW__EMAIL__FROM_EMAIL": "Airflow <airflow@example.com>",
             "MESSAGING_DEMO_DIR": str(DATA),
             "MESSAGING_DEMO_LAG": "0",
         }

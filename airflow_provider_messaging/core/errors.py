@@ -2,6 +2,7 @@
 
 MessagingError
 ├── ConfigurationError      the connection or an argument is wrong; nothing was sent
+│   └── ChangedInputError   a retry found another input than the one that was begun with; nothing was sent now
 ├── AuthenticationError     the vendor refuses the credentials; nothing was sent
 ├── ValidationError         rows break the vendor's rules
 ├── RateLimitedError        the vendor throttles beyond our patience; retryable
@@ -16,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,8 @@ class MessagingError(Exception):
     """
 
     retryable: bool = False
+    runbook: ClassVar[str] = ""
+    """The section of ``docs/runbook.md`` that says what to do, where there is one."""
 
     def __init__(
         self,
@@ -92,6 +95,12 @@ class ConfigurationError(MessagingError):
     """The connection or an argument can't work; nothing was sent."""
 
 
+class ChangedInputError(ConfigurationError):
+    """The input of a retry is not the one that an earlier try began to send."""
+
+    runbook = "changed-input"
+
+
 class AuthenticationError(MessagingError):
     """The vendor refuses the credentials; nothing was sent."""
 
@@ -101,6 +110,8 @@ class ValidationError(MessagingError):
 
     :param rows: every row at fault with all its broken rules.
     """
+
+    runbook = "rejected-rows"
 
     def __init__(self, message: str, *, rows: Sequence[RowError] = (), **where: Any) -> None:
         super().__init__(message, **where)
@@ -157,6 +168,8 @@ class AmbiguousDeliveryError(MessagingError):
     :param references: the references concerned, at most a few hundred.
     :param retryable: True when a retry can look them up once more; a retry never sends them blindly.
     """
+
+    runbook = "ambiguous-messages"
 
     def __init__(self, message: str, *, references: Sequence[str] = (), retryable: bool = False, **where: Any) -> None:
         super().__init__(message, **where)

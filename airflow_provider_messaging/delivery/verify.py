@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from airflow_provider_messaging.core.errors import ConfigurationError
+from airflow_provider_messaging.core.errors import ChangedInputError
 from airflow_provider_messaging.delivery.ledger import Ledger
 from airflow_provider_messaging.delivery.plan import Batch
 
@@ -23,7 +23,7 @@ class InputCheck:
     def read(self, batches: Iterable[Batch]) -> None:
         """Read the recorded part of the input.
 
-        :raises ConfigurationError: if it differs, with the rows.
+        :raises ChangedInputError: if it differs, with the rows.
         """
         marks = iter(self.ledger.marks)
         recorded = self.ledger.recorded
@@ -46,7 +46,7 @@ class InputCheck:
     def reread(self, batches: Iterable[Batch]) -> None:
         """Check batches as they are read for sending: a file may have changed since `read`.
 
-        :raises ConfigurationError: if one did.
+        :raises ChangedInputError: if one did.
         """
         for batch in batches:
             self._reread = batch.number + 1
@@ -57,13 +57,13 @@ class InputCheck:
     def end(self) -> None:
         """Check, at the end of the input, that all that was recorded came.
 
-        :raises ConfigurationError: if the input became shorter.
+        :raises ChangedInputError: if the input became shorter.
         """
         if self._reread < len(self._digests):
             raise self.changed("it became shorter while it was read", now=_STOPPED_HERE)
 
-    def changed(self, what: str, *, now: str = "nothing was sent now") -> ConfigurationError:
-        return ConfigurationError(
+    def changed(self, what: str, *, now: str = "nothing was sent now") -> ChangedInputError:
+        return ChangedInputError(
             f"the input is not the one that an earlier try of this task began to send: {what}. "
             f"{self.ledger.accepted} messages were accepted by then, and {now}. Restore the input (rows, and what "
             "completes them: templates, defaults, attachments) and retry, or clear the task to send all of the new "

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Literal
 from uuid import uuid4
 
 from airflow.providers.common.compat.notifier import BaseNotifier
 
-from airflow_provider_messaging.core.errors import AmbiguousDeliveryError, ConfigurationError, MessagingError
+from airflow_provider_messaging.core.errors import AmbiguousDeliveryError, MessagingError
 from airflow_provider_messaging.core.flow import Flow
 from airflow_provider_messaging.core.messages import Accepted
-from airflow_provider_messaging.core.retry import RetryPolicy
 from airflow_provider_messaging.hooks.messangi import MessangiHook
+from airflow_provider_messaging.notifications._alert import Alert
+from airflow_provider_messaging.notifications._common import Quick, recipients
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -25,16 +24,6 @@ if TYPE_CHECKING:
 LONGEST_SMS = 160
 """Characters that fit into one SMS; the default text is cut there."""
 _LONGEST_NAME = 48
-# Whoever runs the callback waits, and the DAG processor gives it less than a minute.
-_RETRY = RetryPolicy(max_attempts=3, budget=20.0)
-_SEPARATORS = re.compile(r"[,;]")
-_STATES = {
-    "failed": "failed",
-    "up_for_retry": "failed and will be retried",
-    "success": "succeeded",
-    "skipped": "was skipped",
-    "running": "is running",
-}
 
 
 class MessangiNotifier(BaseNotifier):
@@ -111,12 +100,11 @@ class MessangiNotifier(BaseNotifier):
         self._conclude(failed)
 
     def _hook(self) -> MessangiHook:
-        return MessangiHook(self.messangi_conn_id)
+        return _QuickHook(self.messangi_conn_id)
 
     def _flows(self, hook: MessangiHook, client: Client, context: Mapping[str, Any]) -> list[Flow[Accepted]]:
         """Return the sending of each message."""
-        quick = replace(client, api=replace(client.api, retry=_RETRY))
-        channel = hook.message_channel(quick, self.channel, sender=self.sender, default_region=self.default_region)
+        channel = hook.message_channel(client, self.channel, sender=self.sender, default_region=self.default_region)
         message = {"text": self.text if self.text is not None else describe(context)}
         if self.channel == "email":
             message["subject"] = self.subject or describe(context)
@@ -128,11 +116,7 @@ class MessangiNotifier(BaseNotifier):
         return [send(recipient) for recipient in self._recipients()]
 
     def _recipients(self) -> list[str]:
-        given = _SEPARATORS.split(self.to) if isinstance(self.to, str) else list(self.to or ())
-        recipients = [text for each in given if (text := str(each).strip())]
-        if not recipients:
-            raise ConfigurationError("there is nobody to send to", vendor=MessangiHook.conn_type, setting="to")
-        return recipients
+        return recipients(self.to, vendor=MessangiHook.conn_type)
 
     def _conclude(self, failed: Sequence[MessagingError]) -> None:
         total = len(self._recipients())
@@ -144,34 +128,23 @@ class MessangiNotifier(BaseNotifier):
         self.log.info("The alert by %s was accepted for %d recipients", self.channel, total)
 
 
+class _QuickHook(Quick, MessangiHook):
+    pass
+
+
 def describe(context: Mapping[str, Any]) -> str:
     """Return what happened, as far as a callback's context tells, short enough for one SMS."""
-    ti, run = context.get("ti"), context.get("dag_run")
-    # In the context of a deadline, runs are as the REST API has them.
-    run_id = _member(run, "run_id") or _member(run, "dag_run_id") or context.get("run_id") or _member(ti, "run_id")
-    dag_id = _member(run, "dag_id") or _member(ti, "dag_id") or _member(context.get("dag"), "dag_id")
-    name, what = f"DAG {_short(dag_id)}", "needs attention"
-    if deadline := context.get("deadline"):
-        what = f"missed its deadline {_member(deadline, 'deadline_time') or ''}".rstrip()
-    elif reason := context.get("reason"):
-        # Only the callbacks of DAGs have one; the task in their context is the one that was last.
-        what = "succeeded" if reason == "success" else f"failed ({reason})"
-    elif ti is not None:
-        state = str(getattr(_member(ti, "state"), "value", _member(ti, "state")))
-        what = _STATES.get(state, "failed" if context.get("exception") else f"is {state}")
-        index = _member(ti, "map_index")
-        mapped = f" #{index}" if isinstance(index, int) and index >= 0 else ""
-        name = f"task {_short(dag_id)}.{_short(_member(ti, 'task_id'))}{mapped}"
-        what += f", try {_member(ti, 'try_number')}"
-    text = f"Airflow: {name} {what}" + (f", run {run_id}" if run_id else "")
+    alert = Alert.of(context)
+    dag = _short(alert.dag_id)
+    if alert.task_id:
+        mapped = f" #{alert.map_index}" if alert.map_index >= 0 else ""
+        name, tried = f"task {dag}.{_short(alert.task_id)}{mapped}", f", try {alert.try_number}"
+    else:
+        name, tried = f"DAG {dag}", ""
+    text = f"Airflow: {name} {alert.what}{tried}" + (f", run {alert.run_id}" if alert.run_id else "")
     return text if len(text) <= LONGEST_SMS else text[: LONGEST_SMS - 2] + ".."
 
 
-def _member(thing: Any, name: str) -> Any:
-    """Return a member of an object, or of the mapping that stands for it in the context of a deadline."""
-    return thing.get(name) if isinstance(thing, Mapping) else getattr(thing, name, None)
-
-
-def _short(name: object) -> str:
-    text = str(name or "?")
+def _short(name: str) -> str:
+    text = name or "?"
     return text if len(text) <= _LONGEST_NAME else text[: _LONGEST_NAME - 2] + ".."

@@ -27,6 +27,7 @@ from airflow_provider_messaging.hooks._errors import no_retry_where_useless
 from airflow_provider_messaging.hooks._inputs import listed
 from airflow_provider_messaging.hooks._settings import limited
 from airflow_provider_messaging.hooks._storage import line_file, lines_of, storage_path
+from airflow_provider_messaging.links import SEND_LINKS, links_of
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
@@ -63,6 +64,7 @@ class DeliveryOperator(BaseOperator):
     """The name of the argument that says where the manifest goes."""
 
     template_fields: Sequence[str] = ("manifest_path", "rejects_path")
+    operator_extra_links = SEND_LINKS
 
     def __init__(
         self,
@@ -120,18 +122,22 @@ class DeliveryOperator(BaseOperator):
 
         :raises AirflowFailException: where a retry is of no use.
         """
-        with no_retry_where_useless():
+        hook = self.make_hook()
+        with no_retry_where_useless(), links_of(context, hook.conn_type) as links:
             self.check_arguments()
             thread = self._thread = DeliveryThread()
-            hook = self.make_hook()
             client = hook.client
             channel = self.make_channel(hook, client)
             rows = self.read_rows()
+            if self.rejects_path:
+                links["rejects"] = self.rejects_path
             if self.only_validate or self.on_rejected == "fail":
                 judged = Outputs(manifest=None, rejects=line_file(self.rejects_path, "rejects_path"), origin={})
                 report = self._validate(rows, channel, context, judged)
                 if self.only_validate:
                     return self._conclude(report, judged, channel)
+            if self._manifest_path:
+                links["manifest"] = self._manifest_path
             outputs = self.make_outputs(context)
             store, assume_sent, not_before = self.open_ledger(context)
             try:

@@ -50,6 +50,8 @@ def airflow(sandbox_process: Any, data_dir: Path) -> Iterator[LocalAirflow]:
         **sandbox_process.connections,
         "AIRFLOW_CONN_MESSAGING_DB": json.dumps({"conn_type": "sqlite", "host": str(data_dir / "messaging.db")}),
         "AIRFLOW__DAG_PROCESSOR__DAG_BUNDLE_CONFIG_LIST": json.dumps(bundles),
+        "AIRFLOW__EMAIL__EMAIL_BACKEND": "airflow_provider_messaging.notifications.marigold.send_email",
+        "AIRFLOW__EMAIL__FROM_EMAIL": "Airflow <airflow@example.com>",
         "MESSAGING_DEMO_DIR": str(data_dir),
         "MESSAGING_DEMO_LAG": "0",
     }

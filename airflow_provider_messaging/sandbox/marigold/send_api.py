@@ -77,6 +77,7 @@ class Acceptance:
             extra=_extra(message, outcome),
         )
         position = state.deliveries.add(delivery)
+        state.latest.append(bytes(raw))
         state.statistics.add(delivery, outcome)
         state.live.add(position, delivery, outcome)
         if delivery.archived:

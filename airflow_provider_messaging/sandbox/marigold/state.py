@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -16,6 +17,8 @@ from airflow_provider_messaging.sandbox.marigold.settings import Settings
 from airflow_provider_messaging.sandbox.marigold.statistics import Statistics
 from airflow_provider_messaging.sandbox.tokens import TokenStore
 
+MOST_KEPT = 20
+
 
 class State:
     """One sandbox's state of this vendor; a reset makes a new one."""
@@ -28,6 +31,8 @@ class State:
         self.seeded: list[SeededRows] = []
         self.archive = Archive()
         self.statistics = Statistics()
+        self.latest: deque[bytes] = deque(maxlen=MOST_KEPT)
+        """The JSON of the messages that were accepted last."""
         self.feedback_reads = 0
         """How many there were since ``feedback_now`` was set."""
 

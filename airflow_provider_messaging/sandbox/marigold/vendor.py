@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+import msgspec
+
 from airflow_provider_messaging.sandbox import ticks
 from airflow_provider_messaging.sandbox.http import Answer, InvalidOrder, Request
 from airflow_provider_messaging.sandbox.marigold import archive_api, auth, read_api, send_api
@@ -73,7 +75,10 @@ class Marigold(Vendor):
             self.state.feedback_reads = 0
 
     def kept(self) -> Mapping[str, Iterable[Any]]:
-        return {"feedback": self.state.all_feedback()}
+        return {
+            "feedback": self.state.all_feedback(),
+            "latest_messages": map(msgspec.json.decode, self.state.latest),
+        }
 
     def expire_tokens(self) -> None:
         self.state.tokens.expire_all()

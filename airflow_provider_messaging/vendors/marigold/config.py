@@ -28,6 +28,8 @@ class MarigoldConfig:
     audience: str
     overrides: dict[str, str]
     tracking_verified: bool = False
+    sender: str = ""
+    """From whom alerts come that name no sender."""
 
     @property
     def cache_key(self) -> tuple[str, ...]:
@@ -75,4 +77,5 @@ class MarigoldConfig:
             audience=parts.text("audience", DEFAULT_AUDIENCE),
             overrides=overrides,
             tracking_verified=parts.flag("tracking_verified", False),
+            sender=parts.text("sender"),
         )
