@@ -84,13 +84,13 @@ def links_of(context: Mapping[str, Any], vendor: str) -> Iterator[dict[str, str]
         runbook = runbook_of(error)
         raise
     finally:
-        links = {kind: storage_url(path) or _templates_url(context) for kind, path in paths.items()}
-        links |= {"vendor": SITES[vendor], "runbook": runbook}
         try:
+            links = {kind: storage_url(path) or _templates_url(context) for kind, path in paths.items()}
+            links |= {"vendor": SITES.get(vendor, ""), "runbook": runbook}
             context["ti"].xcom_push(key=XCOM_KEY, value={kind: url for kind, url in links.items() if url})
         except Exception as error:
             # Messages have been sent, or the task fails already: links are not worth more than that.
-            log.warning("The task has no links, since XCom can't be written: %s", type(error).__name__)
+            log.warning("The task has no links, they can't be pushed: %s", type(error).__name__)
 
 
 def runbook_of(error: BaseException | None) -> str:

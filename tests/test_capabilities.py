@@ -92,7 +92,24 @@ TESTS: dict[str, tuple[str | None, ...]] = {
         "operators/test_messangi_resources.py::test_any_resource_can_be_reached",
         None,
     ),
-    "notifier for failures and deadlines": (None, None, E2E + "test_a_failed_dag_sends_an_sms", None),
+    "[notifier](docs/notifications.md) for failures and deadlines": (
+        "e2e/test_alerts.py::test_the_mail_of_a_failure_has_the_exception_and_links_into_airflow",
+        None,
+        E2E + "test_a_failed_dag_sends_an_sms",
+        None,
+    ),
+    "Airflow's own alerts by mail": (
+        "e2e/test_alerts.py::test_airflows_own_alert_comes_through_marigold_with_one_line_of_configuration",
+        None,
+        None,
+        None,
+    ),
+    "[links](docs/links.md) from a task to its files and what to do": (
+        "e2e/test_alerts.py::test_each_mapped_task_links_to_its_own_files_also_if_it_fails",
+        "test_links.py::test_every_sending_operator_has_the_links",
+        "test_links.py::test_every_sending_operator_has_the_links",
+        "test_links.py::test_every_sending_operator_has_the_links",
+    ),
     "played by the [sandbox](docs/sandbox.md)": (
         "sandbox/test_send_rules.py",
         "sandbox/engageone",

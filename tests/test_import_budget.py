@@ -20,6 +20,7 @@ MODULES = tuple(
         "operators.messangi",
         "operators.pressnxpress",
         "operators.suppression",
+        "notifications.marigold",
         "notifications.messangi",
         "sensors.marigold",
         "sensors.engageone",

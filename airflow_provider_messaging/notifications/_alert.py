@@ -6,6 +6,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from pathlib import PurePath
 from typing import Any
 from urllib.parse import quote
 
@@ -68,7 +69,7 @@ class Alert:
             "run_clears": _integer(_member(run, "clear_number")) or 0,
             "run_url": _run_url(base_url, dag_id, run_id),
         }
-        times = {"start": _moment(_member(run, "start_date")), "end": _moment(_member(run, "end_date"))}
+        times: dict[str, Any] = {"start": _moment(_member(run, "start_date")), "end": _moment(_member(run, "end_date"))}
         if deadline := context.get("deadline"):
             passed = _text(_member(deadline, "deadline_time"))
             return cls(
@@ -103,6 +104,7 @@ class Alert:
 
 
 def _of_task(ti: Any, context: Mapping[str, Any], base_url: str) -> dict[str, Any]:
+    task = context.get("task")
     state = _text(getattr(_member(ti, "state"), "value", _member(ti, "state")))
     error = context.get("exception")
     kind, what = _STATES.get(state, ("failed", "failed") if error else ("other", f"is {state}"))
@@ -117,7 +119,7 @@ def _of_task(ti: Any, context: Mapping[str, Any], base_url: str) -> dict[str, An
         "map_index": -1 if index is None else index,
         "try_number": _integer(_member(ti, "try_number")),
         "tries": None if tries is None else tries + 1,
-        "operator": _text(_member(context.get("task"), "task_type")),
+        "operator": _text(_member(task, "operator_name") or _member(task, "task_type")),
         "error": error if isinstance(error, BaseException) else None,
         "exception": _told(error),
         "raised_at": _raised_at(error),
@@ -145,7 +147,9 @@ def _raised_at(error: object) -> str:
     frames = traceback.extract_tb(error.__traceback__) if isinstance(error, BaseException) else []
     if not frames:
         return ""
-    return f"{frames[-1].filename}, line {frames[-1].lineno}, in {frames[-1].name}"
+    # Folder and file: where a worker has its DAGs is nobody's business outside.
+    place = "/".join(PurePath(frames[-1].filename).parts[-2:])
+    return f"{place}, line {frames[-1].lineno}, in {frames[-1].name}"
 
 
 def _run_url(base_url: str, dag_id: object, run_id: object) -> str:

@@ -58,7 +58,7 @@ def deliver(
     if ask_first:
         waiting = yield from _not_seen(channel, waiting, since)
         outcome.known = outcome.accepted = len(messages) - len(waiting)
-    parts: list[Sequence[Message]] = list(pack(waiting, channel.limits))[::-1]
+    parts = list(pack(waiting, channel.limits))[::-1]
     while parts:
         part = parts.pop()
         try:

@@ -190,13 +190,13 @@ def _tried(alert: Alert) -> str:
 
 def shown(moment: datetime | str | None) -> str:
     """Return a moment as people read it, in UTC; what is none stays as it is."""
+    if not moment:
+        return ""
     if isinstance(moment, str):
         try:
-            moment = datetime.fromisoformat(moment)
+            return shown(datetime.fromisoformat(moment))
         except ValueError:
             return moment
-    if moment is None:
-        return ""
     return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).astimezone(UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
 
 

@@ -56,7 +56,7 @@ def test_the_mail_of_a_failure_has_the_exception_and_links_into_airflow(alerts: 
     assert f'href="{run_url}"' in html
     assert "/tasks/load?try_number=2" in html
     assert f"Open the run: {run_url}" in text
-    assert "marigold_alerts.py, line " in text
+    assert "Raised in: example_dags/marigold_alerts.py, line " in text
 
 
 def test_airflows_own_alert_comes_through_marigold_with_one_line_of_configuration(alerts: Any) -> None:
