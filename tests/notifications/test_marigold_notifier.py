@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import re
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
@@ -21,6 +22,7 @@ from airflow_provider_messaging.core.errors import (
     RateLimitedError,
     ValidationError,
 )
+from airflow_provider_messaging.notifications._marigold import QuickMarigoldHook
 from airflow_provider_messaging.notifications.marigold import MarigoldEmailNotifier
 from airflow_provider_messaging.sandbox.process import Sandbox
 from tests.contexts import fresh_tokens
@@ -197,6 +199,24 @@ async def test_a_mapped_task_is_told_with_its_index(notify: Any, sandbox: Sandbo
     assert mail["headers"]["subject"] == "[Airflow] campaign.send [3] failed, try 2 of 3"
 
 
+async def test_the_place_where_it_began_is_told_without_the_folders_above_it(notify: Any, sandbox: Sandbox) -> None:
+    try:
+        try:
+            raise KeyError("amount")
+        except KeyError as cause:
+            _wrap(cause)
+    except RuntimeError as error:
+        await notify(context(error))
+    [mail] = mails(sandbox)
+    told = next(line for line in mail["content"]["text"].splitlines() if line.startswith("Raised in"))
+    place = r"Raised in: +notifications/test_marigold_notifier\.py, line \d+, in test_the_place_where_it_began"
+    assert re.match(place, told)
+
+
+def _wrap(cause: Exception) -> None:
+    raise RuntimeError("no amount") from cause
+
+
 async def test_a_blocked_send_links_to_the_runbook(notify: Any, sandbox: Sandbox) -> None:
     error = RuntimeError("failed")
     error.__cause__ = AmbiguousDeliveryError("100 messages")
@@ -334,6 +354,23 @@ async def test_where_tracking_can_not_tell_the_mail_is_sent(
     assert recipients(sandbox) == [ADA]
 
 
+async def test_where_nobody_knows_whether_the_path_of_tracking_is_right_the_mail_is_sent(
+    notify: Any, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    document = json.loads(sandbox.connections["AIRFLOW_CONN_MARIGOLD_DEFAULT"])
+    del document["extra"]["tracking_verified"]
+    monkeypatch.setenv("AIRFLOW_CONN_MARIGOLD_DEFAULT", json.dumps(document))
+    await notify()
+    assert recipients(sandbox) == [ADA]
+
+
+async def test_tracking_that_is_away_is_asked_once(notify: Any, sandbox: Sandbox) -> None:
+    sandbox.faults([{"vendor": "marigold", "operation": "track", "fault": "status", "status": 500}])
+    await notify(to=[ADA, GRACE])
+    assert recipients(sandbox) == [ADA, GRACE]
+    assert len(sandbox.requests(vendor="marigold", operation="track")) == 1
+
+
 @pytest.mark.usefixtures("quickly")
 async def test_a_lost_answer_is_looked_up_and_the_mail_not_sent_again(notify: Any, sandbox: Sandbox) -> None:
     sandbox.faults([{**SENDS, "fault": "drop", "when": "after"}])
@@ -394,6 +431,17 @@ async def test_a_vendor_that_throttles_for_long_is_not_waited_for(notify: Any, s
     with pytest.raises(RateLimitedError):
         await notify()
     assert sends(sandbox) == 1
+
+
+@pytest.mark.parametrize(("given", "kept"), [({}, (5, 15)), ({"connect_timeout": 2, "read_timeout": 3}, (2, 3))])
+def test_a_callback_waits_for_seconds_and_not_longer_than_the_connection_says(
+    marigold_conn: str, sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, given: dict[str, int], kept: tuple[int, int]
+) -> None:
+    document = json.loads(sandbox.connections["AIRFLOW_CONN_MARIGOLD_DEFAULT"])
+    document["extra"].update(given)
+    monkeypatch.setenv("AIRFLOW_CONN_MARIGOLD_DEFAULT", json.dumps(document))
+    options = QuickMarigoldHook(marigold_conn).client.options
+    assert (options.connect_timeout, options.read_timeout) == kept
 
 
 @pytest.mark.parametrize(
