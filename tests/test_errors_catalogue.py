@@ -12,7 +12,8 @@ import pytest
 
 from airflow_provider_messaging.core import errors
 from airflow_provider_messaging.core.errors import MessagingError, StorageError, VendorError
-from airflow_provider_messaging.hooks._errors import CATALOGUE, help_url
+from airflow_provider_messaging.core.documentation import documentation
+from airflow_provider_messaging.hooks._errors import help_url
 from airflow_provider_messaging.transport.sinks import DownloadError
 from airflow_provider_messaging.vendors.marigold.archive import TooLargeError
 
@@ -103,7 +104,7 @@ def test_every_entry_says_the_cause_what_was_sent_and_what_to_do(kind: type[Mess
 @pytest.mark.parametrize("kind", CLASSES)
 def test_the_link_of_an_error_leads_to_its_entry(kind: type[MessagingError]) -> None:
     page, _, anchor = help_url(kind("x")).partition("#")
-    assert page == CATALOGUE
+    assert page == documentation("errors")
     assert f"## `{kind.__name__}`" in PAGE
     assert anchor == kind.__name__.lower()
 

@@ -8,11 +8,10 @@ from contextlib import contextmanager
 
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_messaging.core.documentation import documentation
 from airflow_provider_messaging.core.errors import MessagingError
 
 log = logging.getLogger(__name__)
-
-CATALOGUE = "https://github.com/airflow-provider-messaging/airflow-provider-messaging/blob/main/docs/errors.md"
 
 
 @contextmanager
@@ -34,4 +33,4 @@ def no_retry_where_useless(*, soft_fail: bool = False) -> Iterator[None]:
 def help_url(error: MessagingError) -> str:
     """Return where the catalogue of errors explains this one, or the nearest of its parents that it knows."""
     known = next(kind for kind in type(error).__mro__ if kind.__module__ == MessagingError.__module__)
-    return f"{CATALOGUE}#{known.__name__.lower()}"
+    return documentation("errors", known.__name__.lower())

@@ -11,6 +11,8 @@ from typing import Any
 from urllib.parse import quote
 
 _STATES = {
+    # A task that was killed: the DAG processor runs its callbacks, without state and exception, and for failures only.
+    "": ("failed", "failed"),
     "failed": ("failed", "failed"),
     "up_for_retry": ("retry", "failed and will be retried"),
     "success": ("success", "succeeded"),
@@ -94,6 +96,11 @@ class Alert:
         return ".".join(filter(None, (self.dag_id or "?", self.task_id)))
 
     @property
+    def is_unexplained(self) -> bool:
+        """Tell whether a task failed, and nothing says why."""
+        return bool(self.kind == "failed" and self.task_id and not self.exception)
+
+    @property
     def duration(self) -> timedelta | None:
         if self.start is None or self.end is None:
             return None
@@ -107,7 +114,7 @@ def _of_task(ti: Any, context: Mapping[str, Any], base_url: str) -> dict[str, An
     task = context.get("task")
     state = _text(getattr(_member(ti, "state"), "value", _member(ti, "state")))
     error = context.get("exception")
-    kind, what = _STATES.get(state, ("failed", "failed") if error else ("other", f"is {state}"))
+    kind, what = _STATES.get(state, _STATES[""] if error else ("other", f"is {state}"))
     if kind not in {"failed", "retry"}:
         error = None
     tries = _integer(_member(ti, "max_tries"))

@@ -43,6 +43,7 @@ _TONES = {
     "deadline": Tone("#6d3fc0", "#c3a6ff", "#f5f1fc", "#271f38", "◷"),
 }
 _OTHER = Tone("#1f6fb5", "#86c1f2", "#eef5fb", "#18283a", "i")
+_KILLED = "No exception came with it: its process was killed, ran out of memory, or was lost. The log may tell."
 _TITLES = {
     "failed": "failed",
     "retry": "failed, another try follows",
@@ -124,7 +125,7 @@ class Composer:
         from markupsafe import Markup
 
         facts = [(label, clean(value, self.redact)) for label, value in _facts(alert) if value]
-        exception = clean(alert.exception, self.redact)
+        exception = clean(alert.exception, self.redact) or (_KILLED if alert.is_unexplained else "")
         if len(exception) > LONGEST_EXCEPTION:
             exception = exception[:LONGEST_EXCEPTION] + "\n… the log has the rest"
         title = f"{'Task' if alert.task_id else 'DAG run'} {_TITLES.get(alert.kind, 'needs attention')}"

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from html import unescape
 from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from airflow.sdk import DAG
@@ -191,6 +192,26 @@ async def test_each_kind_of_event_has_its_title_and_color(
 async def test_what_succeeded_has_no_exception_of_before(notify: Any, sandbox: Sandbox) -> None:
     await notify(context(state="success"))
     assert "boom" not in json.dumps(mails(sandbox))
+
+
+async def test_a_task_that_was_killed_is_told_as_failed(notify: Any, sandbox: Sandbox) -> None:
+    from airflow.providers.standard.operators.empty import EmptyOperator
+    from airflow.sdk.execution_time.task_runner import RuntimeTaskInstance
+
+    with DAG("campaign"):
+        task = EmptyOperator(task_id="send")
+    # What the DAG processor makes for the callback: without a state, a start, and an exception.
+    killed = RuntimeTaskInstance.model_construct(
+        id=uuid4(), task_id="send", dag_id="campaign", run_id="r", try_number=1, map_index=-1, max_tries=2, task=task
+    )
+    await notify(killed.get_template_context())
+    [mail] = mails(sandbox)
+    assert mail["headers"]["subject"] == "[Airflow] campaign.send failed, try 1 of 3"
+    assert "its process was killed" in mail["content"]["html"]
+    assert (
+        "Open the log: https://airflow.example.com/dags/campaign/runs/r/tasks/send?try_number=1"
+        in (mail["content"]["text"])
+    )
 
 
 async def test_a_mapped_task_is_told_with_its_index(notify: Any, sandbox: Sandbox) -> None:

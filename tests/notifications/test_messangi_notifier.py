@@ -255,6 +255,7 @@ async def test_an_alert_of_a_deadline_that_fails_says_so(messangi: Connect, sand
             "Airflow: task campaign.send failed and will be retried, try 2, run manual__1",
         ),
         ({"ti": ti(state="success")}, "Airflow: task campaign.send succeeded, try 2, run manual__1"),
+        ({"ti": ti(state=None)}, "Airflow: task campaign.send failed, try 2, run manual__1"),
         ({"ti": ti(state=None), "exception": 1}, "Airflow: task campaign.send failed, try 2, run manual__1"),
         ({"ti": ti(), "reason": "task_failure"}, "Airflow: DAG campaign failed (task_failure), run manual__1"),
         (

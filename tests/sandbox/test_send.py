@@ -126,3 +126,13 @@ def test_unknown_path_is_not_found(marigold: Any, path: str) -> None:
     answer = marigold.post(path, json=[])
     assert answer.status_code == 404
     assert answer.headers["content-type"] == "application/problem+json"
+
+
+def test_the_last_twenty_messages_are_kept_whole_and_a_reset_forgets_them(
+    sandbox: Sandbox, marigold: Marigold, email: Build
+) -> None:
+    sent = [email(f"reference-{number}") for number in range(25)]
+    assert marigold.send_email(*sent).status_code == 202
+    assert sandbox.state("latest_messages", vendor="marigold") == sent[-20:]
+    sandbox.reset("marigold")
+    assert sandbox.state("latest_messages", vendor="marigold") == []
