@@ -129,7 +129,7 @@ def test_unknown_path_is_not_found(marigold: Any, path: str) -> None:
 
 
 def test_the_last_twenty_messages_are_kept_whole_and_a_reset_forgets_them(
-    sandbox: Sandbox, marigold: Marigold, email: Build
+    sandbox: Any, marigold: Any, email: Any
 ) -> None:
     sent = [email(f"reference-{number}") for number in range(25)]
     assert marigold.send_email(*sent).status_code == 202
