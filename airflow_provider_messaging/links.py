@@ -1,4 +1,4 @@
-"""Links beside a task in Airflow's UI: to what it wrote, to the vendor, and to what to do about a blocked send."""
+"""Links beside a task in Airflow's UI: to what it wrote, to the vendor, and to what to do about an error."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from urllib.parse import quote, urlencode
 
 from airflow.providers.common.compat.sdk import BaseOperatorLink, conf
 
-from airflow_provider_messaging.core.documentation import documentation
 from airflow_provider_messaging.core.errors import MessagingError
+from airflow_provider_messaging.hooks._errors import help_url
 from airflow_provider_messaging.provider_info import SITES
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class VendorLink(_Link):
 
 
 class RunbookLink(_Link):
-    """To what to do about a send that is blocked; only there if it is."""
+    """To what the catalogue of errors says about a task that failed."""
 
     name = "What to do"
     kind = "runbook"
@@ -94,11 +94,11 @@ def links_of(context: Mapping[str, Any], vendor: str) -> Iterator[dict[str, str]
 
 
 def runbook_of(error: BaseException | None) -> str:
-    """Return the URL of what to do about an error, or about what it was raised from; empty where there is nothing."""
+    """Return where the catalogue explains an error of ours, or the one behind it; empty for all others."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, MessagingError) and error.runbook:
-            return documentation("runbook", error.runbook)
+        if isinstance(error, MessagingError):
+            return help_url(error)
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return ""

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from airflow_provider_messaging.core import errors
-from airflow_provider_messaging.core.errors import MessagingError, StorageError, VendorError
 from airflow_provider_messaging.core.documentation import documentation
+from airflow_provider_messaging.core.errors import MessagingError, StorageError, VendorError
 from airflow_provider_messaging.hooks._errors import help_url
 from airflow_provider_messaging.transport.sinks import DownloadError
 from airflow_provider_messaging.vendors.marigold.archive import TooLargeError

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,8 +54,6 @@ class MessagingError(Exception):
     """
 
     retryable: bool = False
-    runbook: ClassVar[str] = ""
-    """The section of ``docs/runbook.md`` that says what to do, where there is one."""
 
     def __init__(
         self,
@@ -98,8 +96,6 @@ class ConfigurationError(MessagingError):
 class ChangedInputError(ConfigurationError):
     """The input of a retry is not the one that an earlier try began to send."""
 
-    runbook = "changed-input"
-
 
 class AuthenticationError(MessagingError):
     """The vendor refuses the credentials; nothing was sent."""
@@ -110,8 +106,6 @@ class ValidationError(MessagingError):
 
     :param rows: every row at fault with all its broken rules.
     """
-
-    runbook = "rejected-rows"
 
     def __init__(self, message: str, *, rows: Sequence[RowError] = (), **where: Any) -> None:
         super().__init__(message, **where)
@@ -168,8 +162,6 @@ class AmbiguousDeliveryError(MessagingError):
     :param references: the references concerned, at most a few hundred.
     :param retryable: True when a retry can look them up once more; a retry never sends them blindly.
     """
-
-    runbook = "ambiguous-messages"
 
     def __init__(self, message: str, *, references: Sequence[str] = (), retryable: bool = False, **where: Any) -> None:
         super().__init__(message, **where)

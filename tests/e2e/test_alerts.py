@@ -80,8 +80,14 @@ def test_a_missed_deadline_is_told_by_mail(airflow: LocalAirflow, sandbox_proces
 def links(airflow: LocalAirflow, dag_id: str, run_id: str, task_id: str, map_index: int = -1) -> dict[str, str | None]:
     """What the buttons beside a task in the UI lead to."""
     path = f"/api/v2/dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/links"
-    found: dict[str, str | None] = airflow.client.get(path, map_index=map_index)["extra_links"]
-    return found
+
+    def found() -> dict[str, str | None]:
+        links: dict[str, str | None] = airflow.client.get(path, map_index=map_index)["extra_links"]
+        return links
+
+    # Airflow asks for links after it has told the task's last state; this one comes last.
+    eventually(lambda: found()["Vendor"] is not None, seconds=60)
+    return found()
 
 
 def test_each_mapped_task_links_to_its_own_files_also_if_it_fails(airflow: LocalAirflow) -> None:
@@ -99,7 +105,7 @@ def test_each_mapped_task_links_to_its_own_files_also_if_it_fails(airflow: Local
         "Manifest": None,
         "Rejects": f"{pages}/1/rendered_templates",
         "Vendor": VENDOR,
-        "What to do": documentation("runbook", "rejected-rows"),
+        "What to do": documentation("errors", "validationerror"),
     }
     assert links(airflow, "e2e_links", run_id, "nothing_written") == {
         "Manifest": None,
@@ -117,4 +123,4 @@ def test_a_blocked_send_links_to_what_to_do(airflow: LocalAirflow, sandbox_proce
     sandbox_process.clear_faults("marigold")
     assert state == "failed"
     found = links(airflow, "e2e_blocked", run_id, "send")
-    assert found["What to do"] == documentation("runbook", "ambiguous-messages")
+    assert found["What to do"] == documentation("errors", "ambiguousdeliveryerror")

@@ -238,12 +238,12 @@ def _wrap(cause: Exception) -> None:
     raise RuntimeError("no amount") from cause
 
 
-async def test_a_blocked_send_links_to_the_runbook(notify: Any, sandbox: Sandbox) -> None:
+async def test_a_blocked_send_links_to_what_to_do(notify: Any, sandbox: Sandbox) -> None:
     error = RuntimeError("failed")
     error.__cause__ = AmbiguousDeliveryError("100 messages")
     await notify(context(error))
     [mail] = mails(sandbox)
-    assert "/runbook.md#ambiguous-messages" in mail["content"]["html"]
+    assert "/errors.md#ambiguousdeliveryerror" in mail["content"]["html"]
 
 
 # Templates of one's own ----------------------------------------------------------------------------------------
