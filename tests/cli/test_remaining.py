@@ -35,7 +35,7 @@ def test_a_send_that_broke_off_and_its_rest_reach_everybody_once(
     messages = write(tmp_path / "in.ndjson", *map(email, range(350)))
     manifest, rest = tmp_path / "manifest.ndjson", tmp_path / "rest.ndjson"
     sandbox.faults([{"operation": "send_email", "fault": "status", "status": 403, "skip": 2}])
-    with pytest.raises(AirflowFailException, match="the send broke off: .*200 accepted"):
+    with pytest.raises(AirflowFailException, match=r"the send broke off: .*200 accepted"):
         send(messages, manifest_path=str(manifest))
     found = run("remaining", messages, "--manifest", manifest, "-o", rest, "--without-ledger", "--json").json
     assert (found["rows"], found["accepted"], found["written"]) == (350, 200, 150)
