@@ -9,9 +9,11 @@ from typing import Any
 import pytest
 from airflow.providers.common.compat.sdk import AirflowFailException
 
+from airflow_provider_messaging.delivery.ledger import overview
+from airflow_provider_messaging.hooks._state import LEDGER_KEY
 from airflow_provider_messaging.operators.marigold import SendEmailBatchOperator
 from tests.cli.commands import read, run, write
-from tests.contexts import task_context
+from tests.contexts import StateStore, TaskInstance, task_context
 
 ORIGIN = {"dag_id": "d", "run_id": "r", "task_id": "t", "map_index": -1}
 
@@ -24,9 +26,9 @@ def line(row: int, outcome: str, reference: str = "") -> dict[str, Any]:
     return {"reference": reference or f"r-{row}", "row": row, "outcome": outcome, **ORIGIN}
 
 
-def send(path: Path, **arguments: Any) -> dict[str, Any]:
+def send(path: Path, run_id: str, store: StateStore | None = None, **arguments: Any) -> dict[str, Any]:
     operator = SendEmailBatchOperator(task_id="send", messages_path=str(path), max_concurrency=1, **arguments)
-    return operator.execute(task_context(task=operator))
+    return operator.execute(task_context(TaskInstance(run_id=run_id), store=store, task=operator))
 
 
 def test_a_send_that_broke_off_and_its_rest_reach_everybody_once(
@@ -34,13 +36,17 @@ def test_a_send_that_broke_off_and_its_rest_reach_everybody_once(
 ) -> None:
     messages = write(tmp_path / "in.ndjson", *map(email, range(350)))
     manifest, rest = tmp_path / "manifest.ndjson", tmp_path / "rest.ndjson"
+    store = StateStore()
     sandbox.faults([{"operation": "send_email", "fault": "status", "status": 403, "skip": 2}])
     with pytest.raises(AirflowFailException, match=r"the send broke off: .*200 accepted"):
-        send(messages, manifest_path=str(manifest))
+        send(messages, "first", store, manifest_path=str(manifest))
+    ledger = overview(store.get(LEDGER_KEY)["ledger"])
+    # What the command compares where it can read the ledger.
+    assert ledger["recorded"] - ledger["not_taken"] == len(read(manifest)) == 200
     found = run("remaining", messages, "--manifest", manifest, "-o", rest, "--without-ledger", "--json").json
     assert (found["rows"], found["accepted"], found["written"]) == (350, 200, 150)
     sandbox.clear_faults()
-    assert send(rest)["accepted"] == 150
+    assert send(rest, "second")["accepted"] == 150
     assert sandbox.counts() == {"total": 350, "distinct": 350, "duplicates": 0}
     assert len({each["recipient"] for each in sandbox.deliveries()}) == 350
 
