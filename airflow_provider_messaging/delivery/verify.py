@@ -65,8 +65,8 @@ class InputCheck:
     def changed(self, what: str, *, now: str = "nothing was sent now") -> ChangedInputError:
         return ChangedInputError(
             f"the input is not the one that an earlier try of this task began to send: {what}. "
-            f"{self.ledger.accepted} messages were accepted by then, and {now}. Restore the input (rows, and what "
-            "completes them: templates, defaults, attachments) and retry, or clear the task to send all of the new "
-            "input, with new references",
+            f"{self.ledger.accepted} messages were accepted by then, and {now}. The task is not retried. Send the "
+            "rest of the old input by a new run (airflow-messaging remaining finds it), or clear the task to send "
+            "all of the new input, with new references, to those who got it as well",
             setting="the rows, or what completes them",
         )
