@@ -52,6 +52,13 @@ $(VENV)/.stamp: pyproject.toml constraints/airflow-$(AIRFLOW).txt constraints/ov
 	    --constraint constraints/airflow-$*.txt --override constraints/overrides.txt --editable '.[test]'
 	@touch $@
 
+# The site is built from text: this one has no Airflow.
+.venv-docs/.stamp: pyproject.toml constraints/docs.txt | $(VENV)/.stamp
+	@test -x .venv-docs/bin/python || $(UV) venv --quiet --python $(BIN)/python .venv-docs
+	$(UV) pip install --quiet --compile-bytecode --python .venv-docs/bin/python \
+	    --constraint constraints/docs.txt --group docs
+	@touch $@
+
 # ---------------------------------------------------------------------------------------------------- checks
 
 .PHONY: test
@@ -86,6 +93,11 @@ format: $(VENV)/.stamp ## let ruff mend what it can
 .PHONY: types
 types: $(VENV)/.stamp ## mypy --strict
 	$(BIN)/mypy
+
+.PHONY: docs
+docs: .venv-docs/.stamp ## the documentation as a site, in .site; a broken link or a wrong docstring fails
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --quiet
+	@echo "read it: python3 -m http.server --bind 127.0.0.1 --directory .site 8000"
 
 .PHONY: bench
 bench: $(VENV)/.stamp ## one benchmark of tests/benchmarks (BENCH=feedback_extraction ARGS="…"); by default the memory of sends
@@ -123,9 +135,13 @@ build: $(VENV)/.stamp ## wheel and sdist in dist/
 
 .PHONY: constraints
 constraints: $(VENV)/.stamp ## resolve constraints/ anew
-	$(BIN)/python dev/make_constraints.py $(RELEASES)
+	$(BIN)/python -m dev.make_constraints $(RELEASES)
+
+.PHONY: test-install
+test-install: $(VENV)/.stamp ## install the wheel beside official providers on each release of Airflow, and ask Airflow what it sees
+	$(BIN)/python -m dev.check_install $(RELEASES) $(ARGS)
 
 .PHONY: clean
 clean: ## remove everything that the targets above made
-	rm -rf .venv .venv-* .airflow .demo dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf .venv .venv-* .airflow .demo .install .site dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

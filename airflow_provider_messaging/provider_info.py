@@ -16,6 +16,13 @@ SITES = {
     "messangi": "https://www.messangi.com/",
     "pressnxpress": "https://pressnxpress.com/",
 }
+# Paths below the checkout, in the form that Airflow's schema asks for.
+_GUIDES = {
+    "marigold": ("marigold", "messages", "templates", "delivery", "feedback", "bounce-etl", "event-driven", "archive"),
+    "engageone": ("engageone", "suppression"),
+    "messangi": ("messangi",),
+    "pressnxpress": ("pressnxpress",),
+}
 
 
 def get_provider_info() -> dict[str, Any]:
@@ -39,6 +46,7 @@ def get_provider_info() -> dict[str, Any]:
             {
                 "source-integration-name": _NAMES["marigold"],
                 "target-integration-name": "Object storage and SQL",
+                "how-to-guide": "/docs/feedback.md",
                 "python-module": "airflow_provider_messaging.transfers.marigold",
             }
         ],
@@ -52,7 +60,12 @@ def get_provider_info() -> dict[str, Any]:
             for name in ("ManifestLink", "RejectsLink", "RunbookLink", "VendorLink")
         ],
         "integrations": [
-            {"integration-name": name, "external-doc-url": SITES[vendor], "tags": ["service"]}
+            {
+                "integration-name": name,
+                "external-doc-url": SITES[vendor],
+                "how-to-guide": [f"/docs/{page}.md" for page in _GUIDES[vendor]],
+                "tags": ["service"],
+            }
             for vendor, name in _NAMES.items()
         ],
         # Airflow 3.2 and newer: `airflow messaging …`.

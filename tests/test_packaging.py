@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 import tarfile
 import zipfile
+from contextlib import suppress
 from email.message import Message
 from email.parser import BytesParser
+from importlib.metadata import PackageNotFoundError, requires
 from pathlib import Path
 
 import pytest
 from flit_core import buildapi
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from packaging.utils import canonicalize_name
 
 import airflow_provider_messaging
 
@@ -75,6 +79,44 @@ def test_the_metadata_require_airflow_from_3_1_and_no_tool(metadata: Message) ->
     assert not always["apache-airflow"].contains("3.0.6")
     assert always["apache-airflow-providers-common-compat"].contains("1.23.0")
     assert not always.keys() & {"pytest", "hypothesis", "mypy", "ruff", "uv", "pyarrow", "pandas"}
+
+
+def closure(name: str) -> set[str]:
+    """Every distribution that installing one brings here, by what is installed."""
+    found: set[str] = set()
+    asked: set[tuple[str, frozenset[str]]] = set()
+    todo = [Requirement(name)]
+    while todo:
+        wanted = todo.pop()
+        name = canonicalize_name(wanted.name)
+        if (name, frozenset(wanted.extras)) in asked:
+            continue
+        asked.add((name, frozenset(wanted.extras)))
+        found.add(name)
+        with suppress(PackageNotFoundError):
+            for requirement in map(Requirement, requires(name) or ()):
+                extras = wanted.extras or {""}
+                if requirement.marker is None or any(requirement.marker.evaluate({"extra": e}) for e in extras):
+                    todo.append(requirement)
+    return found
+
+
+def test_installing_brings_nothing_that_airflow_does_not_but_what_the_docs_justify() -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("## Libraries")[2]
+    rows = re.findall(r"^\| ([\w-]+) \| (.*) \|$", table, flags=re.MULTILINE)
+    justified = {name for name, why in rows if "core does not bring it" in why}
+    more = closure("airflow-provider-messaging") - closure("apache-airflow") - {"airflow-provider-messaging"}
+    assert justified <= more, "Airflow brings it after all: say so in docs/architecture.md"
+    assert more == set().union(*map(closure, justified)) - closure("apache-airflow")
+
+
+def test_every_requirement_is_in_the_table_of_libraries_or_comes_with_one_that_is(metadata: Message) -> None:
+    table = (ROOT / "docs" / "architecture.md").read_text().partition("## Libraries")[2]
+    named = set(re.findall(r"^\| ([\w-]+) \|", table, flags=re.MULTILINE))
+    requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
+    always = {item.name.removeprefix("apache-airflow-providers-") for item in requirements if item.marker is None}
+    brought = set().union(*(closure(name) for name in ("aiohttp", "requests")))
+    assert always - named - brought == {"apache-airflow"}
 
 
 def test_the_sdist_builds_the_same_package_and_brings_the_examples(tmp_path: Path, wheel: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -21,6 +22,8 @@ from airflow_provider_messaging.core.connection import ConnectionParts
 from airflow_provider_messaging.provider_info import get_provider_info
 from airflow_provider_messaging.transport.options import TransportOptions
 
+ROOT = Path(__file__).resolve().parent.parent
+OURS = "airflow_provider_messaging."
 INFO = get_provider_info()
 CONNECTION_TYPES: list[dict[str, Any]] = INFO["connection-types"]
 BY_NAME = pytest.mark.parametrize("described", CONNECTION_TYPES, ids=lambda each: each["connection-type"])
@@ -62,6 +65,36 @@ def test_a_connection_type_has_no_misspelt_key_which_the_schema_would_let_pass(d
 def test_airflow_3_2_and_newer_have_the_schema_of_connection_forms() -> None:
     form = schema("provider.yaml.schema.json")["properties"]["connection-types"]["items"]
     assert "conn-fields" in form["properties"]
+
+
+def test_the_integrations_and_transfers_obey_the_stricter_schema_of_official_providers() -> None:
+    strict = schema("provider.yaml.schema.json")["properties"]
+    for kind in ("integrations", "transfers"):
+        jsonschema.validate(INFO[kind], strict[kind])
+
+
+def test_every_how_to_guide_is_a_page_and_every_integration_has_one() -> None:
+    assert all(entry["how-to-guide"] for entry in INFO["integrations"])
+    guides = [path for entry in INFO["integrations"] for path in entry["how-to-guide"]]
+    guides += [entry["how-to-guide"] for entry in INFO["transfers"]]
+    assert not [path for path in guides if not path.startswith("/docs/") or not (ROOT / path[1:]).is_file()]
+
+
+@pytest.mark.parametrize("module", sorted(each for each in set(modules()) if ".triggers." not in each))
+def test_every_public_class_names_its_page_in_the_docstring(module: str) -> None:
+    """A reader of help(SendEmailBatchOperator) is told where the guide is: ``docs/messages.md``."""
+    lacking, missing = [], []
+    for name, value in vars(import_module(module)).items():
+        named = import_module(module).__dict__.get("__all__")
+        if name.startswith("_") or not isinstance(value, type) or not value.__module__.startswith(OURS):
+            continue
+        if name not in named if named is not None else value.__module__ != module:
+            continue
+        pages = re.findall(r"docs/[\w-]+\.md", value.__doc__ or "")
+        lacking += [] if pages else [name]
+        missing += [page for page in pages if not (ROOT / page).is_file()]
+    assert not lacking, f"{module}: say where the guide is: See ``docs/….md``."
+    assert not missing
 
 
 def test_airflow_finds_the_metadata_of_the_installed_distribution_under_its_own_name() -> None:

@@ -41,6 +41,8 @@ __all__ = ["EngageOneHook", "eocm_customer_id"]
 class EngageOneHook(MessagingHook):
     """Single calls to EngageOne Communicate.
 
+    See ``docs/engageone.md``.
+
     :param engageone_conn_id: a connection of type ``engageone``.
     """
 

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 class MarigoldHook(ArchiveHook):
     """Single calls to Marigold Engage Delivery Cloud.
 
+    See ``docs/marigold.md``.
+
     :param marigold_conn_id: a connection of type ``marigold``.
     """
 

@@ -37,6 +37,8 @@ _NOBODYS_MESSAGE = "00000000-0000-0000-0000-000000000000"
 class MessangiHook(SubscribersHook):
     """Single calls to Messangi Digital Engagement.
 
+    See ``docs/messangi.md``.
+
     :param messangi_conn_id: a connection of type ``messangi``.
     """
 

@@ -32,6 +32,8 @@ _SHOWN = 5
 class PressnxpressHook(MessagingHook):
     """Single calls to Press'nXPress.
 
+    See ``docs/pressnxpress.md``.
+
     :param pressnxpress_conn_id: a connection of type ``pressnxpress``.
     """
 

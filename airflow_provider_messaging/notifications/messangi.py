@@ -37,6 +37,8 @@ class MessangiNotifier(BaseNotifier):
     Each recipient is tried; what goes wrong is logged and raised at the end. Nothing is sent again where nobody can say
     whether it was taken.
 
+    See ``docs/messangi.md``.
+
     :param to: a recipient, or several, as a list or with commas between them.
     :param text: the message, a template; by default what happened, to which task, DAG and run, at which try, in at most
         160 characters.

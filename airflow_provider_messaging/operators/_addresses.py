@@ -92,6 +92,8 @@ class BlacklistAddressOperator(_AddressOperator):
     the accepted ones were ``listed`` now and how many were ``already_listed``. For the other parameters see
     `DeliveryOperator`.
 
+    See ``docs/engageone.md``.
+
     :param emails: rows, as a list or from XCom.
     :param emails_path: a file of such rows on any object storage (``.gz`` is unpacked), instead of `emails`.
     :param category: of what kind of messages, for rows that do not say; None leaves it to the vendor.
@@ -116,6 +118,8 @@ class UnblacklistAddressOperator(_AddressOperator):
     Rows, parameters and result are those of `BlacklistAddressOperator`, without category and reason; the outcomes are
     ``removed`` and ``not_listed``. A 404 counts as ``not_listed`` only if the vendor's answer speaks of the address, or
     if the connection's extra ``unblacklist_verified`` says that the path is right; otherwise the task fails.
+
+    See ``docs/engageone.md``.
     """
 
     def make_channel(self, hook: EngageOneHook, client: Client) -> Channel:
@@ -130,6 +134,8 @@ class VerifyAddressOperator(_AddressOperator):
     Returns ``{"addresses", "duplicates", "accepted", "rejected", "requests", "statuses", "results", "results_path",
     "rejects_path"}``: ``statuses`` counts the vendor's words; ``results`` are the lines of the results, at most 500 and
     only without a `results_path`, else None. For the other parameters see `DeliveryOperator`.
+
+    See ``docs/engageone.md``.
 
     :param results_path: NDJSON on any object storage, a line for each address: ``email``, ``status`` (the vendor's
         word in lower case), ``document`` (its whole answer), ``row`` (of the input, 0-based).

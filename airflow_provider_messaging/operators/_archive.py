@@ -159,6 +159,8 @@ class DeleteProfileArchiveOperator(_ProfilesOperator):
 
     Returns ``{"profiles", "listed", "verified", "receipt_path"}``.
 
+    See ``docs/archive.md``.
+
     :param profile_ids: the profiles.
     :param profile_ids_path: a file on object storage, instead: a profile a line, as it is, as a JSON string, or as
         ``profile`` of a JSON object.

@@ -184,6 +184,8 @@ class AttributeFeedbackOperator(AttributionOperator):
     events``, without the ``copies``; ``problems`` counts the events of the middle two by code, ``reasons`` the
     addresses by reason; ``messages`` are those of the manifests that were not rejected.
 
+    See ``docs/suppression.md``.
+
     :param manifest_path: manifests on any object storage: a file, a glob (``…/*/manifest.ndjson``), a folder that holds
         nothing else, the result of a send, or a list of any of these.
     :param source_path: landed feedback: a file, the folder, the result of `FeedbackToObjectStorageOperator`, or a list

@@ -49,6 +49,8 @@ class SendCampaignOperator(DeliveryOperator):
     "rejects_path"}``, where ``accepted + rejected + ambiguous == records``; ``send_ids`` has those of earlier tries
     first.
 
+    See ``docs/engageone.md``.
+
     :param campaign: the campaign's name.
     :param dataset: records, as a list or from XCom.
     :param dataset_path: NDJSON of records on any object storage (``.gz`` is unpacked), instead of `dataset`.
@@ -183,6 +185,8 @@ class CreateCampaignOperator(BaseOperator):
 
     Where nobody can say whether it was created, the task fails and is not retried: a repeat could create a second one.
 
+    See ``docs/engageone.md``.
+
     :param campaign: the request's body; its members are not published, so it is passed on as it is.
     :param engageone_conn_id: a connection of type ``engageone``.
     """
@@ -219,6 +223,8 @@ class UploadAssetOperator(BaseOperator):
     """Adds a file to the Asset Library and returns the vendor's answer. The file is read while it is sent.
 
     Where nobody can say whether it was added, the task fails and is not retried: a repeat could add a second one.
+
+    See ``docs/engageone.md``.
 
     :param path: a file, local or on any object storage.
     :param name: the asset's name; by default the last part of the path.

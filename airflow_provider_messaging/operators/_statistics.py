@@ -31,6 +31,8 @@ class GetStatisticsOperator(BaseOperator):
     Returns ``{"windows": n, "totals": {counter: sum}, "values": [...], "path", "start", "end"}``; with a `path` the
     windows go there and ``values`` is None, without one ``values`` has them.
 
+    See ``docs/archive.md``.
+
     :param start: windows that begin before it are left out: ISO 8601 or a datetime. Default: the start of the run's
         data interval, or of the run itself where it has none.
     :param end: windows that begin then or later are left out. Default: the end of the run's data interval, or a day

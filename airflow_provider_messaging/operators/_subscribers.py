@@ -64,6 +64,8 @@ class UpsertSubscribersOperator(SubscribersOperator):
     Returns ``{"subscribers", "accepted", "rejected", "ambiguous", "reconciled", "resumed", "requests", "outcomes",
     "manifest_path", "rejects_path"}``; ``outcomes`` counts those ``created`` and ``updated`` by what the vendor said.
 
+    See ``docs/messangi.md``.
+
     :param list_id: the list.
     :param subscribers: rows, as a list or from XCom.
     :param subscribers_path: NDJSON of such rows on any object storage (``.gz`` is unpacked), instead of `subscribers`.
@@ -81,6 +83,8 @@ class DeleteSubscribersOperator(SubscribersOperator):
     A row is an id, or a subscriber with one. Whoever is not in the list is as good as removed, and counted as
     ``absent`` instead of ``deleted`` in the result's ``outcomes``. Parameters and result are those of
     `UpsertSubscribersOperator`.
+
+    See ``docs/messangi.md``.
     """
 
     def make_channel(self, hook: MessangiHook, client: Client) -> Channel:

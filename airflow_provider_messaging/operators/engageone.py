@@ -37,6 +37,8 @@ class EngageOneApiOperator(ApiOperator):
 
     For the other parameters, and the result, see `ApiOperator`.
 
+    See ``docs/engageone.md``.
+
     :param service: ``public``, ``private``, ``api``, ``users``, ``document-channel``, ``chat-channel``,
         ``video-channel``, ``video-delivery``, ``archiving``, ``push-notification``, ``nlu`` or ``transfer``. Those from
         ``document-channel`` on need their URL in the connection's extra ``services``.

@@ -53,6 +53,8 @@ class SendEmailBatchOperator(_MarigoldSendOperator):
     Returns ``{"messages", "accepted", "rejected", "ambiguous", "reconciled", "resumed", "requests", "manifest_path",
     "rejects_path"}``, where ``accepted + rejected + ambiguous == messages``.
 
+    See ``docs/messages.md``.
+
     :param subject: a template of the subject, for rows without one.
     :param html: a template of the HTML body; variables are escaped.
     :param text: a template of the text body.
@@ -114,6 +116,8 @@ class SendPushBatchOperator(_MarigoldSendOperator):
     A row is the vendor's JSON: ``token``, ``title`` and ``body`` unless the push is silent, ``context``, ``reference``;
     keys that the vendor's page does not name are passed on. Parameters and result are those of
     `SendEmailBatchOperator`; the recipient in the manifest is the device token.
+
+    See ``docs/messages.md``.
     """
 
     def make_channel(self, hook: MarigoldHook, client: Client) -> Channel:

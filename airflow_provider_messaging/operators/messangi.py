@@ -47,6 +47,8 @@ class SendMessageOperator(BatchSendOperator):
     "rejects_path"}``, where ``accepted + rejected + ambiguous == messages``. The manifest has the vendor's
     ``message_id`` of those that this try sent.
 
+    See ``docs/messangi.md``.
+
     :param channel: ``sms``, ``email``, ``whatsapp`` or ``notification``.
     :param to: a recipient, or several.
     :param text: the text for `to`.
@@ -124,6 +126,8 @@ class CreateWalletTemplateOperator(DeliveryOperator):
     A retry of a task that was killed does not create another one: it returns the id that the earlier try got, or fails
     where nobody can say whether the vendor took the template.
 
+    See ``docs/messangi.md``.
+
     :param template: ``name``, ``type``, ``description``, ``organization`` and more, as the vendor documents them.
     :param messangi_conn_id: a connection of type ``messangi``.
     """
@@ -173,6 +177,8 @@ class MessangiApiOperator(ApiOperator):
     """Sends any request to Messangi, below the connection's host: what the other operators do not cover.
 
     For the other parameters see `ApiOperator`.
+
+    See ``docs/messangi.md``.
 
     :param messangi_conn_id: a connection of type ``messangi``.
     """

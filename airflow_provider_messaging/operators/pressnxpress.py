@@ -31,6 +31,8 @@ class EnqueueFeedbackOperator(DeliveryOperator):
     Returns ``{"contacts", "accepted", "rejected", "ambiguous", "reconciled", "resumed", "requests", "manifest_path",
     "rejects_path"}``, where ``accepted + rejected + ambiguous == contacts``.
 
+    See ``docs/pressnxpress.md``.
+
     :param contacts: rows, as a list or from XCom.
     :param contacts_path: NDJSON of such rows on any object storage (``.gz`` is unpacked), instead of `contacts`.
     :param channel: ``email`` or ``sms``.

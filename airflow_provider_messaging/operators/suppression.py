@@ -34,6 +34,8 @@ class SuppressFeedbackOperator(AttributionOperator, BlacklistAddressOperator):
 
     From Airflow 3.3 on, a retry goes on with the addresses that the first try wrote, whatever has landed since.
 
+    See ``docs/suppression.md``.
+
     :param addresses_path: where the addresses are written; with the run's id in it, so that no other run writes there.
     :param suppressed_path: where to write the blacklist's manifest, one line for each address.
     :param on_rejected: what the vendor refuses is written to `rejects_path`, and the task succeeds (``continue``), or

@@ -30,6 +30,8 @@ class ArchiveExportSensor(WatchSensor):
     Returns ``{"total", "reached", "lost", "open", "states", "references"}`` (``"profile_ids"`` where profiles are
     waited for), and with an `export_path` ``"export"`` with the result of the export.
 
+    See ``docs/archive.md``.
+
     :param profile_ids: the profiles. Alone: wait until each has `min_count` messages in the archive. With `references`:
         where those are.
     :param references: the messages, at most 50,000.

@@ -27,6 +27,8 @@ class DeliverySensor(WatchSensor):
     references of each state. States are ``unknown``, ``accepted``, ``deferred``, ``delivered``, ``failed``,
     ``bounced``, ``complained`` and ``unsubscribed``.
 
+    See ``docs/archive.md``.
+
     :param references: the messages, at most 50,000.
     :param manifest_path: a manifest on object storage, instead: the messages in it that the vendor accepted.
     :param state: ``delivered`` (complaints and unsubscribes count as such), ``failed`` (bounces count as such), or

@@ -31,6 +31,8 @@ class CampaignSendSensor(WatchSensor):
     Returns ``{"total", "reached", "lost", "open", "states": {state: n}, "send_ids": {state: [...]}}``, the states in
     capitals; at most 1,000 ids of each state.
 
+    See ``docs/engageone.md``.
+
     :param send_ids: the sends: the result of `SendCampaignOperator`, its ``send_ids``, a list, or one id.
     :param success_states: the states of a send that is done, in any case.
     :param failure_states: the states of a send that has failed, in any case. With `soft_fail` the task is skipped then.

@@ -29,6 +29,8 @@ class BounceSensor(WaitingSensor):
 
     Returns ``{"count", "by_type", "references"}``; at most 1,000 references, never an address.
 
+    See ``docs/feedback.md``.
+
     :param start: rows before it do not count: ISO 8601 or a datetime. Default: the start of the run's data interval, or
         of the run itself where it has none.
     :param end: rows from then on do not count. Default: no end.
