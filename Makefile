@@ -96,7 +96,7 @@ types: $(VENV)/.stamp ## mypy --strict
 
 .PHONY: docs
 docs: .venv-docs/.stamp ## the documentation as a site, in .site; a broken link or a wrong docstring fails
-	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 .venv-docs/bin/python -m mkdocs build
 	@echo "read it: python3 -m http.server --bind 127.0.0.1 --directory .site 8000"
 
 .PHONY: bench

@@ -8,6 +8,7 @@ from html import escape
 from typing import Any
 
 import mermaidx
+from pymdownx.superfences import SuperFencesException
 
 THEMES = {"light": "default", "dark": "dark"}
 
@@ -24,7 +25,11 @@ def fence(source: str, language: str, css_class: str, options: Any, md: Any, **k
 
 @cache
 def drawn(source: str, theme: str) -> str:
-    svg = mermaidx.render(source, theme=theme).svg()
+    try:
+        svg: str = mermaidx.render(source, theme=theme).svg()
+    except RuntimeError as error:
+        # Any other exception would be passed over, and the source shown as code.
+        raise SuperFencesException(f"{error}\n{source}") from error
     # The width is the page's affair only where there is no other one.
     width = svg.split('viewBox="', 1)[1].split('"', 1)[0].split()[2]
     svg = svg.replace('width="100%"', f'width="{width}"', 1)

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.exceptions import PluginError
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -14,6 +15,7 @@ from dev.site import navigation, reference
 ROOT = Path(__file__).resolve().parents[2]
 TABLE = "<!-- the table of the README -->"
 SOURCE = "https://github.com/airflow-provider-messaging/airflow-provider-messaging/blob/main/"
+_FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
 _LINK = re.compile(r"(?<=\]\()(?P<path>(?!https?:|#|mailto:)[^)#\s]+)(?=[)#])")
 
 
@@ -34,6 +36,13 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     for src, name in navigation.FROM_ROOT.items():
         markdown = markdown.replace(f"(../{name}", f"({src}")
     return markdown.replace(TABLE, from_root(capabilities())) if page.file.src_uri == "index.md" else markdown
+
+
+def on_post_build(config: MkDocsConfig) -> None:
+    """Fail if a page would fetch anything from elsewhere when it is read."""
+    for path in sorted(Path(config.site_dir).rglob("*.html")):
+        if found := _FETCHED.search(path.read_text(encoding="utf-8")):
+            raise PluginError(f"{path.name} fetches from another host: {found[0]}")
 
 
 def from_root(markdown: str) -> str:

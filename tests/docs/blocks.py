@@ -23,7 +23,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 _NOT_RUN = re.compile(r"<!--\s*not run:(?P<reason>.*?)-->", flags=re.DOTALL)
 _GIVEN = re.compile(r"<!--\s*given\n(?P<code>.*?)-->", flags=re.DOTALL)
-MARKER = re.compile(r"<!--\s*(?:not run|given)\b")
+MARKER = re.compile(r"^<!--\s*(?:not run|given)\b", flags=re.MULTILINE)
 
 
 @dataclass(frozen=True)

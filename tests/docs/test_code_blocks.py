@@ -16,7 +16,6 @@ from typing import Any
 import pytest
 import yaml
 from airflow.sdk import DAG
-from airflow.serialization.serialized_objects import DagSerialization
 
 from airflow_provider_messaging.provider_info import get_provider_info
 from airflow_provider_messaging.transfers._contracts import FEEDBACK_TABLE, MANIFEST_TABLE
@@ -112,6 +111,9 @@ def test_the_python_of_a_page_runs_from_top_to_bottom(
         for block in blocks(ROOT / page):
             if block.language == "python" and not block.not_run:
                 run_python(block, space)
+    # Airflow 3.1 has another name for it.
+    from airflow.serialization.serialized_objects import DagSerialization
+
     for each in [dag, *(value for value in space.values() if isinstance(value, DAG))]:
         DagSerialization.to_dict(each)
 
