@@ -17,10 +17,13 @@ import pytest
 import yaml
 from airflow.sdk import DAG
 
+from airflow_provider_messaging.operators.marigold import SendEmailBatchOperator
+from airflow_provider_messaging.operators.messangi import SendMessageOperator
+from airflow_provider_messaging.operators.pressnxpress import EnqueueFeedbackOperator
 from airflow_provider_messaging.provider_info import get_provider_info
 from airflow_provider_messaging.transfers._contracts import FEEDBACK_TABLE, MANIFEST_TABLE
 from airflow_provider_messaging.transfers._dialects import Postgresql
-from tests.contexts import fresh_tokens
+from tests.contexts import fresh_tokens, task_context
 from tests.docs import console
 from tests.docs.blocks import MARKER, PAGES, ROOT, Block, all_blocks, blocks
 
@@ -32,10 +35,10 @@ pytestmark = [pytest.mark.airflow33, pytest.mark.timeout(180)]
 ELSEWHERE = {
     ("docs/adding-a-vendor.md", "python"): "tests/test_adding_a_vendor.py",
     ("docs/bounce-etl.md", "sql"): "tests/transfers/test_analyst_queries.py",
-    ("docs/tutorial.md", "console"): "tests/e2e/test_tutorial.py",
-    ("docs/tutorial.md", "python"): "tests/e2e/test_tutorial.py",
-    ("docs/tutorial.md", "json"): "tests/e2e/test_tutorial.py",
-    ("docs/tutorial.md", "text"): "tests/e2e/test_tutorial.py",
+    ("docs/tutorial.md", "console"): "tests/docs/test_tutorial.py",
+    ("docs/tutorial.md", "python"): "tests/docs/test_tutorial.py",
+    ("docs/tutorial.md", "json"): "tests/docs/test_tutorial.py",
+    ("docs/tutorial.md", "text"): "tests/docs/test_tutorial.py",
 }
 
 
@@ -62,7 +65,12 @@ def check_connection(document: dict[str, Any]) -> None:
 
 
 def parse_ini(block: Block) -> None:
-    configparser.ConfigParser(interpolation=None).read_string(block.text)
+    """Options of our own section are those that Airflow is told of."""
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_string(block.text)
+    for section, described in get_provider_info().get("config", {}).items():
+        if parser.has_section(section):
+            assert set(parser.options(section)) <= set(described["options"])
 
 
 # Languages whose blocks are read as they are; Python and SQL are run below.
@@ -130,6 +138,22 @@ def run_python(block: Block, space: dict[str, Any]) -> None:
                 else "\nWhere it can't be run at all, say so above it: <!-- not run: why -->"
             )
             pytest.fail(f"{block}: {type(error).__name__}: {error}{hint}\n\n{block.text}", pytrace=False)
+
+
+SENDERS: dict[str, Callable[[dict[str, Any]], Any]] = {
+    "README.md": lambda row: SendEmailBatchOperator(task_id="send", messages=[row], dry_run=True),
+    "docs/messages.md": lambda row: SendEmailBatchOperator(task_id="send", messages=[row], dry_run=True),
+    "docs/messangi.md": lambda row: SendMessageOperator(
+        task_id="send", messages=[row], sender="Shop", default_region="BR", dry_run=True
+    ),
+    "docs/pressnxpress.md": lambda row: EnqueueFeedbackOperator(task_id="ask", contacts=[row], dry_run=True),
+}
+
+
+@pytest.mark.parametrize("block", [each for each in here("json") if each.page in SENDERS], ids=str)
+def test_a_row_that_is_shown_obeys_the_vendors_rules(block: Block, connections: None) -> None:
+    found = SENDERS[block.page](json.loads(block.text)).execute(task_context())
+    assert found["rejected"] == 0, block
 
 
 @pytest.mark.parametrize("block", here("sql"), ids=str)
