@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.delivery.ledger import VERSION, Ledger
 from airflow_provider_messaging.delivery.references import SendIdentity
 from airflow_provider_messaging.hooks._state import LEDGER_KEY
@@ -70,6 +71,18 @@ def test_a_ledger_that_0_1_0_left_is_read() -> None:
     assert ledger.witness == "m-0"
 
 
+def test_a_ledger_of_a_newer_release_sends_nothing_and_leaves_the_next_try_to_a_worker_that_has_it(
+    connections: None, sandbox: Any
+) -> None:
+    store = StateStore()
+    operator = SendPushBatchOperator(task_id="push", messages=[PUSH])
+    store.set(LEDGER_KEY, {"generation": 0, "cleared_at": None, "ledger": {**LEFT_BY_0_1_0, "v": VERSION + 1}})
+    with pytest.raises(ConfigurationError, match="finish the run with the release that began it"):
+        operator.execute(task_context(store=store))
+    assert sandbox.counts()["total"] == 0
+    assert json.loads(store.values[LEDGER_KEY])["ledger"]["v"] == VERSION + 1
+
+
 def test_a_row_without_a_reference_gets_the_one_that_0_1_0_gave_it() -> None:
     send = SendIdentity(dag_id="mailing", run_id="manual__1", task_id="send", map_index=-1, generation=0)
     assert send.reference(0) == "27323d1312eb4f6d0e139d2adb11ee77"
@@ -119,4 +132,4 @@ def test_the_digest_of_an_input_is_that_of_0_1_0(operator: Any, digest: str, con
     store = StateStore()
     operator.execute(task_context(store=store))
     ledger = json.loads(store.values[LEDGER_KEY])["ledger"]
-    assert ledger["done"] == [1, 1, digest]
+    assert (ledger["v"], ledger["done"]) == (1, [1, 1, digest])

@@ -170,14 +170,17 @@ class Ledger:
     def load(cls, document: dict[str, Any]) -> Ledger:
         """Read a dumped state; every intention in it becomes "perhaps".
 
-        :raises ConfigurationError: if a newer release wrote it.
+        :raises ConfigurationError: if a newer release wrote it; retryable, since the next try may run on a worker that
+            has that release, whereas a Clear would send everything again.
         """
         if document.get("v") != VERSION:
-            raise ConfigurationError(
+            error = ConfigurationError(
                 f"the ledger of this task is of version {document.get('v')!r}, this release reads {VERSION}: "
                 "nothing more was sent; finish the run with the release that began it",
                 setting="the release of airflow-provider-messaging",
             )
+            error.retryable = True
+            raise error
         ledger = cls(
             started=datetime.fromisoformat(document["started"]).astimezone(UTC),
             updated=datetime.fromisoformat(document["updated"]).astimezone(UTC),

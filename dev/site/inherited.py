@@ -23,7 +23,9 @@ class InheritedParameters(griffe.Extension):
             _show_defaults(cls)
         for each in _documented(pkg):
             if each.docstring:
-                each.docstring.value = _LINKED.sub(_link, each.docstring.value)
+                # reST's way to say that code follows; Markdown shows the second colon.
+                text = re.sub(r"::$", ":", each.docstring.value, flags=re.MULTILINE)
+                each.docstring.value = _LINKED.sub(_link, text)
 
 
 def _link(found: re.Match[str]) -> str:

@@ -24,13 +24,26 @@ VENDORS = {
     "pressnxpress": "Press'nXPress",
     "suppression": "Suppression",
 }
+
+
+def public_names(path: Path) -> list[str]:
+    """The classes and functions that a module offers: those in ``__all__``, or the ones that it defines."""
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    for node in body:
+        if isinstance(node, ast.Assign) and [getattr(each, "id", "") for each in node.targets] == ["__all__"]:
+            return [name for name in ast.literal_eval(node.value) if not name.isupper()]
+    defined = [node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
+    return [name for name in defined if not name.startswith("_")]
+
+
 # What the classes above take from private modules: parameters that all of them have.
 SHARED = {
     "operators": ("operators._delivery.DeliveryOperator", "operators._send.BatchSendOperator"),
 }
 ALONE = {
-    "retries": ("Retry policy", ("VendorRetryPolicy",)),
-    "sandbox.process": ("The sandbox in Python", ("running_sandbox", "Sandbox")),
+    "core.errors": ("Exceptions", public_names(ROOT / PACKAGE / "core" / "errors.py")),
+    "retries": ("Retry policy", ["VendorRetryPolicy"]),
+    "sandbox.process": ("The sandbox in Python", ["running_sandbox", "Sandbox"]),
 }
 
 
@@ -75,16 +88,6 @@ def pages() -> Iterator[Page]:
     for module, (title, names) in ALONE.items():
         objects = tuple(f"{PACKAGE}.{module}.{name}" for name in names)
         yield Page(f"reference/{module.replace('.', '-')}.md", title, "", objects, methods=module.startswith("sandbox"))
-
-
-def public_names(path: Path) -> list[str]:
-    """The classes and functions that a module offers: those in ``__all__``, or the ones that it defines."""
-    body = ast.parse(path.read_text(encoding="utf-8")).body
-    for node in body:
-        if isinstance(node, ast.Assign) and [getattr(each, "id", "") for each in node.targets] == ["__all__"]:
-            return [name for name in ast.literal_eval(node.value) if not name.isupper()]
-    defined = [node.name for node in body if isinstance(node, ast.ClassDef | ast.FunctionDef)]
-    return [name for name in defined if not name.startswith("_")]
 
 
 def navigation() -> list[object]:
