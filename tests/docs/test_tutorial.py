@@ -22,7 +22,7 @@ PORT = "8765"
 SECOND_TERMINAL = "<!-- second terminal -->"
 _SAVED = re.compile(r"Save as `(?P<path>[\w./-]+)`:\s*\Z")
 
-pytestmark = [pytest.mark.airflow33, pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.airflow33, pytest.mark.slow, pytest.mark.timeout(900)]
 
 
 def before(block: Block) -> str:
