@@ -16,6 +16,7 @@ ROOT = Path(__file__).resolve().parents[2]
 TABLE = "<!-- the table of the README -->"
 SOURCE = "https://github.com/airflow-provider-messaging/airflow-provider-messaging/blob/main/"
 _FETCHED = re.compile(r"<(?:script|link|img|iframe|source)\b[^>]*\b(?:src|href)=[\"']?(?:https?:)?//[^>]*>")
+_OUT = re.compile(r"\]\(\.\./[^)\s]+\)")
 _LINK = re.compile(r"(?<=\]\()(?P<path>(?!https?:|#|mailto:)[^)#\s]+)(?=[)#])")
 
 
@@ -33,8 +34,7 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Files) -> str:
-    for src, name in navigation.FROM_ROOT.items():
-        markdown = markdown.replace(f"(../{name}", f"({src}")
+    markdown = _OUT.sub(lambda found: from_root(found[0].replace("](../", "](")), markdown)
     return markdown.replace(TABLE, from_root(capabilities())) if page.file.src_uri == "index.md" else markdown
 
 

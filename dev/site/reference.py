@@ -41,6 +41,7 @@ SHARED = {
     "operators": ("operators._delivery.DeliveryOperator", "operators._send.BatchSendOperator"),
 }
 ALONE = {
+    "links": ("Operator links", public_names(ROOT / PACKAGE / "links.py")),
     "core.errors": ("Exceptions", public_names(ROOT / PACKAGE / "core" / "errors.py")),
     "retries": ("Retry policy", ["VendorRetryPolicy"]),
     "sandbox.process": ("The sandbox in Python", ["running_sandbox", "Sandbox"]),
