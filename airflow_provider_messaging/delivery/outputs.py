@@ -140,19 +140,30 @@ class Outputs:
 
 
 def copy_to(target: str) -> Publish:
-    """Publish to a local path: written beside it, then moved over it."""
+    """Publish to a local path: written beside it, on the disk, then moved over it."""
 
     def publish(name: str) -> None:
         os.makedirs(os.path.dirname(os.path.abspath(target)), exist_ok=True)
         part = f"{target}.part-{os.getpid()}"
         try:
             shutil.copyfile(name, part)
+            _sync(part)
             os.replace(part, target)
+            _sync(os.path.dirname(part))
         finally:
             if os.path.exists(part):
                 os.unlink(part)
 
     return publish
+
+
+def _sync(path: str) -> None:
+    """Wait until a file, or the names in a folder, are on the disk: who published may forget what it was made of."""
+    descriptor = os.open(path or ".", os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def reject_of(message: Message, errors: tuple[FieldError, ...]) -> Reject:

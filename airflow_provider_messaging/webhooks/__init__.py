@@ -1,0 +1,1 @@
+"""Receives the vendor's webhooks: durable at once, deduplicated, and landed as segments on object storage."""
