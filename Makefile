@@ -117,6 +117,10 @@ airflow: $(VENV)/.stamp ## sandbox and Airflow with the example DAGs, until Ctrl
 kills: $(VENV)/.stamp ## enqueue 20,000 contacts in tries that are killed again and again: nobody twice, everybody accounted for
 	$(BIN)/python -m tests.operators.enqueue_kills --contacts 20000 --kills 20 $(ARGS)
 
+.PHONY: webhooks
+webhooks: $(VENV)/.stamp ## post 100,000 events while the receiver is killed three times: each acknowledged one is landed, once
+	$(BIN)/python -m tests.webhooks.kills --events 100000 --kills 3 $(ARGS)
+
 .PHONY: backfill
 backfill: $(VENV)/.stamp ## 30 days of hourly feedback by backfill on a real Airflow, a third of the runs killed or run twice
 	$(BIN)/python -m dev.backfill $(ARGS)

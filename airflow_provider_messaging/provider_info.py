@@ -70,7 +70,18 @@ def get_provider_info() -> dict[str, Any]:
         ],
         # Airflow 3.2 and newer: `airflow messaging …`.
         "cli": ["airflow_provider_messaging.cli.definition.get_messaging_cli_commands"],
-        "config": {"messaging": {"description": "Defaults for all connections and tasks.", "options": _CONFIG}},
+        "plugins": [
+            {
+                "name": "messaging_webhooks",
+                "plugin-class": "airflow_provider_messaging.webhooks.plugin.WebhooksPlugin",
+            }
+        ],
+        "config": {
+            "messaging": {
+                "description": "Defaults for all connections and tasks, and the receiver of webhooks.",
+                "options": _CONFIG,
+            }
+        },
         "connection-types": [_MARIGOLD, _ENGAGEONE, _MESSANGI, _PRESSNXPRESS],
     }
 
@@ -86,14 +97,17 @@ def _text(label: str, description: str, *, kind: str = "string", **schema: Any) 
     return {"label": label, "description": description, "schema": {"type": [kind, "null"], **schema}}
 
 
-def _option(kind: str, example: str, default: str | None, description: str) -> dict[str, Any]:
-    return {
+def _option(
+    kind: str, example: str | None, default: str | None, description: str, *, sensitive: bool = False
+) -> dict[str, Any]:
+    option = {
         "description": description,
         "version_added": "0.1.0",
         "type": kind,
         "example": example,
         "default": default,
     }
+    return {**option, "sensitive": True} if sensitive else option
 
 
 # An empty value is that of the code; what a connection's extra says goes before it.
@@ -132,6 +146,50 @@ _CONFIG = {
         "8",
         None,
         "The most requests that one task has in flight, whatever its max_concurrency asks for. Empty: no limit.\n",
+    ),
+    "webhooks_enabled": _option(
+        "boolean", "True", "False", "Receive the vendors' webhooks in the API server, below /messaging/webhooks.\n"
+    ),
+    "webhooks_path": _option(
+        "string", "s3://lake/webhooks", None, "Folder that received events are landed in, on any object storage.\n"
+    ),
+    "webhooks_inbox": _option(
+        "string",
+        "postgresql://receiver@db/inbox",
+        None,
+        "SQLAlchemy URL of the database that keeps events until they are landed.\n"
+        "PostgreSQL, or SQLite where there is one machine only.\n",
+        sensitive=True,
+    ),
+    "webhooks_inbox_conn_id": _option(
+        "string", "webhook_inbox", None, "Airflow connection of that database, instead of webhooks_inbox.\n"
+    ),
+    "webhooks_secret": _option(
+        "string",
+        None,
+        None,
+        "What senders have to show in X-Webhook-Secret or as bearer in Authorization; 16 characters or more.\n",
+        sensitive=True,
+    ),
+    "webhooks_secret_previous": _option(
+        "string", None, None, "A second secret that is valid too, while the first is being rotated.\n", sensitive=True
+    ),
+    "webhooks_gzip": _option("boolean", "True", "False", "Pack segments.\n"),
+    "webhooks_seal_seconds": _option("float", "15.0", "5.0", "Age at which received feedback is landed.\n"),
+    "webhooks_seal_seconds_deliveries": _option(
+        "float", "300.0", "60.0", "Age at which other events are landed: messages sent, and unknown types.\n"
+    ),
+    "webhooks_seal_events": _option("integer", "50000", "10000", "Events of one segment at most.\n"),
+    "webhooks_seal_bytes": _option(
+        "integer", "64000000", "16000000", "A segment that has so many bytes, before packing, gets no more events.\n"
+    ),
+    "webhooks_max_body_bytes": _option("integer", "4000000", "1000000", "A larger request is refused with 413.\n"),
+    "webhooks_max_requests": _option(
+        "integer", "64", "256", "Requests of one process at the same time; more are refused with 503.\n"
+    ),
+    "webhooks_read_timeout": _option("float", "30.0", "10.0", "Seconds that the body of a request may take.\n"),
+    "webhooks_retention_days": _option(
+        "float", "30.0", "7.0", "Days for which an event is recognised when it comes again; at least 2.\n"
     ),
 }
 

@@ -81,7 +81,8 @@ class Inbox:
     def __init__(self, url: str) -> None:
         self._engine = open_engine(url)
         self._readers = self._engine.execution_options(reads=True)
-        self._is_postgres = self._engine.dialect.name == "postgresql"
+        self.database = self._engine.dialect.name
+        self._is_postgres = self.database == "postgresql"
 
     def create(self) -> None:
         """Make the tables that are not there."""

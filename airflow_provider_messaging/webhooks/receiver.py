@@ -59,6 +59,7 @@ class Receiver:
         self._committer = Committer(self.inbox)
         self._sealer = Sealer(self.inbox, self.settings, self.metrics)
         self._sealer.start()
+        log.info("Receiving webhooks: inbox in %s, segments below %s", self.inbox.database, self.settings.path)
 
     async def stop(self) -> None:
         if self._committer is not None:

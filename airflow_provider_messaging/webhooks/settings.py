@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass, field, fields
-from typing import Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 from airflow_provider_messaging.core.errors import ConfigurationError
+from airflow_provider_messaging.core.numbers import count, seconds
+from airflow_provider_messaging.hooks._settings import SECTION, setting
 
-SECTION = "messaging"
 PREFIX = "webhooks_"
 SHORTEST_SECRET = 16
 
@@ -53,10 +53,6 @@ class Settings:
             raise _error("secret", "is not set: whoever knows the URL could post events")
         if any(len(secret) < SHORTEST_SECRET for secret in self.secrets):
             raise _error("secret", f"and webhooks_secret_previous must have at least {SHORTEST_SECRET} characters")
-        for each in fields(self):
-            value = getattr(self, each.name)
-            if isinstance(value, int | float) and not isinstance(value, bool) and value <= 0:
-                raise _error(each.name, f"is {value}; it must be more than 0")
         if self.retention_days < 2:
             raise _error("retention_days", "must be at least 2: the vendor repeats an event for a day")
 
@@ -64,11 +60,9 @@ class Settings:
 def is_enabled() -> bool:
     """Tell whether the API server is to receive webhooks.
 
-    :raises ValueError: if the option is no boolean.
+    :raises ConfigurationError: if the option is no boolean.
     """
-    from airflow.providers.common.compat.sdk import conf
-
-    return bool(conf.getboolean(SECTION, f"{PREFIX}enabled", fallback=False))
+    return bool(setting(f"{PREFIX}enabled", _flag))
 
 
 def read_settings() -> Settings:
@@ -76,55 +70,17 @@ def read_settings() -> Settings:
 
     :raises ConfigurationError: naming the option that is missing or wrong, never a secret.
     """
-    values: dict[str, Any] = {
-        name: _number(name, kind)
-        for name, kind in (
-            ("seal_seconds", float),
-            ("seal_seconds_deliveries", float),
-            ("seal_events", int),
-            ("seal_bytes", int),
-            ("max_body_bytes", int),
-            ("max_requests", int),
-            ("read_timeout", float),
-            ("retention_days", float),
-        )
-    }
-    given = {name: value for name, value in values.items() if value is not None}
-    secrets = tuple(secret for name in ("secret", "secret_previous") if (secret := _text(name)))
+    secrets = tuple(secret for name in ("secret", "secret_previous") if (secret := setting(PREFIX + name, _text)))
     _mask(*secrets)
-    return Settings(path=_text("path"), inbox=_inbox(), secrets=secrets, gzip=_flag("gzip"), **given)
-
-
-def _text(name: str) -> str:
-    from airflow.providers.common.compat.sdk import conf
-
-    return (conf.get(SECTION, PREFIX + name, fallback="") or "").strip()
-
-
-def _number(name: str, kind: Callable[[str], Any]) -> Any:
-    text = _text(name)
-    if not text:
-        return None
-    try:
-        return kind(text)
-    except ValueError:
-        raise _error(name, f"is {text!r}; it must be a number") from None
-
-
-def _flag(name: str) -> bool:
-    from airflow.providers.common.compat.sdk import conf
-
-    try:
-        return bool(conf.getboolean(SECTION, PREFIX + name, fallback=False))
-    except Exception:
-        raise _error(name, "must be True or False") from None
+    given = {name: value for name, read in _READERS.items() if (value := setting(PREFIX + name, read)) is not None}
+    return Settings(path=setting(f"{PREFIX}path", _text) or "", inbox=_inbox(), secrets=secrets, **given)
 
 
 def _inbox() -> str:
     """Return the URL of the inbox, that of the option or of the Airflow connection it names."""
-    if url := _text("inbox"):
-        return url
-    conn_id = _text("inbox_conn_id")
+    if url := setting(f"{PREFIX}inbox", _text):
+        return str(url)
+    conn_id = setting(f"{PREFIX}inbox_conn_id", _text)
     if not conn_id:
         return ""
     from airflow.providers.common.compat.sdk import BaseHook
@@ -138,6 +94,24 @@ def _inbox() -> str:
     return str(connection.get_uri())
 
 
+def _text(value: object) -> str:
+    return str(value).strip()
+
+
+def _flag(value: object) -> bool:
+    text = str(value).strip().lower()
+    if text not in _FLAGS:
+        raise ValueError("must be True or False")
+    return _FLAGS[text]
+
+
+def _days(value: object) -> float:
+    try:
+        return seconds(value)
+    except ValueError:
+        raise ValueError(f"must be a number of days above 0, not {value!r}") from None
+
+
 def _mask(*secrets: str) -> None:
     from airflow.sdk.log import mask_secret
 
@@ -148,3 +122,17 @@ def _mask(*secrets: str) -> None:
 def _error(name: str, says: str) -> ConfigurationError:
     option = f"[{SECTION}] {PREFIX}{name}"
     return ConfigurationError(f"{option} {says}", setting=option)
+
+
+_FLAGS = {"true": True, "t": True, "1": True, "yes": True, "false": False, "f": False, "0": False, "no": False}
+_READERS: Mapping[str, Callable[[object], object]] = {
+    "gzip": _flag,
+    "seal_seconds": seconds,
+    "seal_seconds_deliveries": seconds,
+    "seal_events": count,
+    "seal_bytes": count,
+    "max_body_bytes": count,
+    "max_requests": count,
+    "read_timeout": seconds,
+    "retention_days": _days,
+}

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -16,7 +17,8 @@ from cloudevents.core.bindings.http import HTTPMessage, from_binary
 from cloudevents.core.exceptions import CloudEventValidationError
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
-from dateutil.parser import isoparse
+
+from airflow_provider_messaging.core.times import parse_timestamp
 
 STRUCTURED = "application/cloudevents+json"
 BATCHED = "application/cloudevents-batch+json"
@@ -169,7 +171,7 @@ def _time(value: Any, which: str) -> Any:
     if value is None:
         return _ANY_TIME
     try:
-        return isoparse(value if _ZONE.search(value) else f"{value}Z")
+        return parse_timestamp(value)
     except (TypeError, ValueError):
         raise MalformedEvent(f"{which}: 'time' is no RFC 3339 timestamp") from None
 
@@ -182,4 +184,4 @@ def _short(error: Exception) -> str:
     return str(error)[:120]
 
 
-_ANY_TIME = isoparse("1970-01-01T00:00:00Z")
+_ANY_TIME = datetime(1970, 1, 1, tzinfo=UTC)
