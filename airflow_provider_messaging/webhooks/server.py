@@ -16,16 +16,18 @@ if TYPE_CHECKING:
 else:
     HttpProtocol = AutoHTTPProtocol
 
-IDLE_SECONDS = 20.0
 _CONNECTIONS_PER_REQUEST = 4
 
 
 class PatientProtocol(HttpProtocol):
-    """Hangs up on a connection that for so long has no request under way: uvicorn waits forever for slow headers."""
+    """Hangs up on a connection whose next request is not there after twice its keep-alive timeout, or earlier.
+
+    uvicorn by itself waits forever for headers that are slow in coming.
+    """
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        self._watch = self.loop.call_later(IDLE_SECONDS, self._hang_up_if_idle, None)
+        self._watch = self._look_later(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._watch.cancel()
@@ -38,7 +40,10 @@ class PatientProtocol(HttpProtocol):
             self.transport.close()
             return
         # The next look is at a request that is under way, or at one that came since.
-        self._watch = self.loop.call_later(IDLE_SECONDS, self._hang_up_if_idle, cycle)
+        self._watch = self._look_later(cycle)
+
+    def _look_later(self, last: Any) -> asyncio.TimerHandle:
+        return self.loop.call_later(self.timeout_keep_alive, self._hang_up_if_idle, last)
 
 
 def serve(host: str = "127.0.0.1", port: int = 8585, *, workers: int = 1, log_level: str = "info") -> None:
@@ -61,6 +66,6 @@ def serve(host: str = "127.0.0.1", port: int = 8585, *, workers: int = 1, log_le
         access_log=False,
         server_header=False,
         limit_concurrency=settings.max_requests * _CONNECTIONS_PER_REQUEST,
-        timeout_keep_alive=int(IDLE_SECONDS),
+        timeout_keep_alive=max(1, round(2 * settings.read_timeout)),
         timeout_graceful_shutdown=30,
     )

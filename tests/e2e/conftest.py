@@ -54,6 +54,11 @@ def airflow(sandbox_process: Any, data_dir: Path) -> Iterator[LocalAirflow]:
         "AIRFLOW__EMAIL__FROM_EMAIL": "Airflow <airflow@example.com>",
         "MESSAGING_DEMO_DIR": str(data_dir),
         "MESSAGING_DEMO_LAG": "0",
+        "AIRFLOW__MESSAGING__WEBHOOKS_ENABLED": "True",
+        "AIRFLOW__MESSAGING__WEBHOOKS_PATH": str(data_dir / "mounted-webhooks"),
+        "AIRFLOW__MESSAGING__WEBHOOKS_INBOX": f"sqlite:///{data_dir / 'webhooks.db'}",
+        "AIRFLOW__MESSAGING__WEBHOOKS_SECRET": "a-secret-of-the-tests",
+        "AIRFLOW__MESSAGING__WEBHOOKS_SEAL_SECONDS": "1",
     }
     with LocalAirflow(ROOT / ".airflow" / "e2e", ROOT / "example_dags", env) as running:
         yield running

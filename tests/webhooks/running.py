@@ -181,6 +181,8 @@ def fresh_schema(url: str, name: str) -> Iterator[str]:
         engine.dispose()
 
 
-def rss(pid: int) -> int:
-    """Bytes of memory that a process has to itself or shares."""
-    return int(psutil.Process(pid).memory_info().rss)
+def used(pid: int) -> tuple[int, float]:
+    """Bytes of memory that a process has, and seconds of processor time that it took."""
+    process = psutil.Process(pid)
+    times = process.cpu_times()
+    return int(process.memory_info().rss), times.user + times.system
