@@ -70,12 +70,6 @@ def get_provider_info() -> dict[str, Any]:
         ],
         # Airflow 3.2 and newer: `airflow messaging …`.
         "cli": ["airflow_provider_messaging.cli.definition.get_messaging_cli_commands"],
-        "plugins": [
-            {
-                "name": "messaging_webhooks",
-                "plugin-class": "airflow_provider_messaging.webhooks.plugin.WebhooksPlugin",
-            }
-        ],
         "config": {
             "messaging": {
                 "description": "Defaults for all connections and tasks, and the receiver of webhooks.",

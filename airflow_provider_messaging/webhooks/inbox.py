@@ -182,10 +182,21 @@ class Inbox:
             ]
         return sorted(found, key=lambda each: each.oldest)
 
-    def seal(self, kind: str, day: str, *, most_events: int, most_bytes: int, compressed: bool) -> Sealed | None:
+    def seal(
+        self,
+        kind: str,
+        day: str,
+        *,
+        most_events: int,
+        most_bytes: int,
+        compressed: bool,
+        owner: str | None = None,
+    ) -> Sealed | None:
         """Fix what the next segment of a kind and day holds, its oldest events; None if there are none.
 
         :param most_bytes: the segment is full once it has so many.
+        :param owner: None as well if he has lost the lease. Whoever takes it finds all that was sealed before, so
+            segments become visible in the order of their stamps.
         """
         waits = and_(INBOX.c.segment.is_(None), INBOX.c.kind == kind, INBOX.c.day == day)
         with self._engine.begin() as connection:
@@ -198,7 +209,9 @@ class Inbox:
             if last is None:
                 return None
             name = secrets.token_hex(6)
-            stamp = self._next_stamp(connection)
+            stamp = self._next_stamp(connection, owner)
+            if stamp is None:
+                return None
             segment = Segment(kind, date.fromisoformat(day), moment(stamp), name, compressed)
             claim = update(INBOX).where(waits, INBOX.c.seq <= last).values(segment=name)
             events = connection.execute(claim).rowcount
@@ -208,10 +221,13 @@ class Inbox:
             connection.execute(insert(SEGMENTS), {**sealed._asdict(), "sealed": stamp, "landed": None})
         return sealed
 
-    def _next_stamp(self, connection: Connection) -> int:
+    def _next_stamp(self, connection: Connection, owner: str | None) -> int | None:
         """Return now, later than the stamp of every segment before, whatever the clocks of the machines say."""
         lease = LEASE.c.name == SEALER
-        connection.execute(update(LEASE).where(lease).values(last_stamp=LEASE.c.last_stamp + 1))
+        if owner is not None:
+            lease = and_(lease, LEASE.c.owner == owner)
+        if not connection.execute(update(LEASE).where(lease).values(last_stamp=LEASE.c.last_stamp + 1)).rowcount:
+            return None
         last: int = connection.execute(select(LEASE.c.last_stamp).where(lease)).scalar_one()
         stamp = max(microseconds(), last)
         connection.execute(update(LEASE).where(lease).values(last_stamp=stamp))

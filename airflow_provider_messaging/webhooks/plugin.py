@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 URL_PREFIX = "/messaging/webhooks"
 _RETRY_SECONDS = 30.0
+_PATIENCE_SECONDS = 5.0
 
 
 class MountedReceiver:
@@ -28,40 +29,48 @@ class MountedReceiver:
     def __init__(self) -> None:
         self._app: Any = None
         self._receiver: Receiver | None = None
-        self._starting = asyncio.Lock()
+        self._starting: asyncio.Task[None] | None = None
         self._failed_at: float | None = None
 
     async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
-        if self._app is None:
-            # An API server that does not tell of its start, or a receiver that could not start then.
-            await self.start()
+        # An API server that does not tell of its start, or a receiver that could not start then.
+        if self._app is None and (starting := self.start()):
+            await asyncio.wait([starting], timeout=_PATIENCE_SECONDS)
         if self._app is not None:
             await self._app(scope, receive, send)
         elif scope["type"] == "http":
             await _unavailable(send)
 
-    async def start(self) -> None:
-        """Start the receiver, at most once in half a minute; say in the log why it can't."""
-        async with self._starting:
-            now = asyncio.get_running_loop().time()
-            if self._app is not None or (self._failed_at is not None and now - self._failed_at < _RETRY_SECONDS):
-                return
-            try:
-                from airflow_provider_messaging.webhooks.app import create_app
-                from airflow_provider_messaging.webhooks.receiver import Receiver
-                from airflow_provider_messaging.webhooks.settings import read_settings
+    def start(self) -> asyncio.Task[None] | None:
+        """Begin to start the receiver, at most once in half a minute; None while it is not to be tried again."""
+        if self._starting is not None and not self._starting.done():
+            return self._starting
+        now = asyncio.get_running_loop().time()
+        if self._app is not None or (self._failed_at is not None and now - self._failed_at < _RETRY_SECONDS):
+            return None
+        self._starting = asyncio.create_task(self._start())
+        return self._starting
 
-                receiver = Receiver(read_settings())
-                await receiver.start()
-            except Exception as error:
-                self._failed_at = now
-                log.error("Webhooks are not received, POSTs are answered with 503: %s", _described(error))
-                return
-            self._receiver = receiver
-            self._app = create_app(receiver, starts_itself=False)
-            log.info("Webhooks are received below %s", URL_PREFIX)
+    async def _start(self) -> None:
+        try:
+            from airflow_provider_messaging.webhooks.app import create_app
+            from airflow_provider_messaging.webhooks.receiver import Receiver
+            from airflow_provider_messaging.webhooks.settings import read_settings
+
+            receiver = Receiver(await asyncio.to_thread(read_settings))
+            await receiver.start()
+        except Exception as error:
+            self._failed_at = asyncio.get_running_loop().time()
+            log.error("Webhooks are not received, POSTs are answered with 503: %s", _described(error))
+            return
+        self._receiver = receiver
+        self._app = create_app(receiver, starts_itself=False)
+        log.info("Webhooks are received below %s", URL_PREFIX)
 
     async def stop(self) -> None:
+        if self._starting is not None:
+            self._starting.cancel()
+            await asyncio.gather(self._starting, return_exceptions=True)
         self._app = None
         if self._receiver is not None:
             await self._receiver.stop()
@@ -81,7 +90,8 @@ class Lifespan:
 
         async def tell(message: Any) -> None:
             if message["type"] == "lifespan.startup.complete":
-                await self._mounted.start()
+                # Not waited for: Airflow starts whether the inbox answers or not.
+                self._mounted.start()
             elif message["type"] == "lifespan.shutdown.complete":
                 await self._mounted.stop()
             await send(message)

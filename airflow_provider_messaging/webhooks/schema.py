@@ -73,6 +73,7 @@ LEASE = Table(
 SEALER = "sealer"
 _SETTING = "[messaging] webhooks_inbox"
 _SECONDS_FOR_LOCK = 30
+_SECONDS_TO_CONNECT = 10
 
 
 def open_engine(url: str) -> Engine:
@@ -92,7 +93,14 @@ def open_engine(url: str) -> Engine:
             event.listen(engine, "connect", _prepare_sqlite)
             event.listen(engine, "begin", _begin_sqlite)
             return engine
-        return create_engine(parsed, pool_size=3, max_overflow=2, pool_timeout=_SECONDS_FOR_LOCK, pool_pre_ping=True)
+        return create_engine(
+            parsed,
+            pool_size=3,
+            max_overflow=2,
+            pool_timeout=_SECONDS_FOR_LOCK,
+            pool_pre_ping=True,
+            connect_args={"connect_timeout": _SECONDS_TO_CONNECT},
+        )
     except (ArgumentError, NoSuchModuleError, ImportError) as error:
         message = f"{_SETTING} can't be used ({type(error).__name__}): PostgreSQL needs the extra 'postgres'"
         raise ConfigurationError(message, setting=_SETTING) from None

@@ -11,6 +11,8 @@ import threading
 import time
 from datetime import UTC, datetime, timedelta
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from airflow_provider_messaging.delivery.outputs import LineFile
 from airflow_provider_messaging.hooks._storage import is_compressed, is_local, publisher, storage_path
 from airflow_provider_messaging.vendors.marigold.segments import DELIVERIES, OTHER
@@ -21,6 +23,7 @@ from airflow_provider_messaging.webhooks.settings import Settings
 log = logging.getLogger(__name__)
 
 _LEASE = 15.0
+_STOP = 10.0
 _PURGE_EVERY = 3_600.0
 _SETTING = "[messaging] webhooks_path"
 
@@ -44,9 +47,9 @@ class Sealer:
         self._thread.start()
 
     def stop(self) -> None:
-        """End after the segment at hand, and let another one seal."""
+        """End after the segment at hand, and let another one seal. One that takes longer is left to its fate."""
         self._stop.set()
-        self._thread.join()
+        self._thread.join(_STOP)
 
     def _run(self) -> None:
         pause = self._tick
@@ -105,6 +108,7 @@ class Sealer:
                 most_events=settings.seal_events,
                 most_bytes=settings.seal_bytes,
                 compressed=settings.gzip,
+                owner=self._owner,
             )
             if sealed is None:
                 return
@@ -149,5 +153,6 @@ def _remove_leftovers(path: str) -> None:
 
 
 def _described(error: Exception) -> str:
-    """Return the kind of an error: texts of database errors hold statements and their values."""
-    return f"{type(error).__name__}: {error}" if isinstance(error, OSError | RuntimeError) else type(error).__name__
+    """Return an error without the statement and the values that the text of a database's error has."""
+    name = type(error).__name__
+    return name if isinstance(error, SQLAlchemyError) else f"{name}: {str(error)[:500]}"

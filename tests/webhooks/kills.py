@@ -84,10 +84,9 @@ class Account:
             f"{len(self.changed)}",
             f"  acknowledgement: median {median * 1000:.0f} ms, 95 % {cuts[949] * 1000:.0f} ms, 99 % "
             f"{cuts[989] * 1000:.0f} ms, longest {in_order[-1] * 1000:.0f} ms; "
-            f"{self.answers[200] / max(self.seconds - self.down, 0.001):.0f} acknowledgements/s while it ran, of a client on "
-            "the same machine",
-            f"  processor time of the receiver, its starts included: {sum(self.processor) / self.answers[200] * 1000:.2f} ms "
-            "an acknowledgement",
+            f"{self.answers[200] / max(self.seconds - self.down, 0.001):.0f} a second while it ran",
+            f"  processor time of the receiver, its starts included: "
+            f"{sum(self.processor) / self.answers[200] * 1000:.2f} ms an acknowledgement",
         ]
         for number, samples in enumerate(self.memory, 1):
             marks = [samples[round(part * (len(samples) - 1) / 4)] // 1_000_000 for part in range(5)]

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -205,9 +206,19 @@ def test_one_seals_at_a_time_and_another_takes_over(inbox: Inbox) -> None:
     assert not inbox.lease("b", 60)
     inbox.release("a")
     assert inbox.lease("b", 0.001)
-    deadline = threading.Event()
-    deadline.wait(0.1)
+    threading.Event().wait(0.1)
     assert inbox.lease("a", 60)
+
+
+def test_one_that_has_lost_the_lease_seals_nothing(inbox: Inbox) -> None:
+    inbox.store([received(1)])
+    (waiting,) = inbox.waiting()
+    assert inbox.lease("a", 0.001)
+    threading.Event().wait(0.1)
+    assert inbox.lease("b", 60)
+    limits: dict[str, Any] = {"most_events": 10, "most_bytes": 10**6, "compressed": False}
+    assert inbox.seal(waiting.kind, waiting.day, owner="a", **limits) is None
+    assert inbox.seal(waiting.kind, waiting.day, owner="b", **limits) is not None
 
 
 def test_several_sealers_at_once_land_each_event_once(inbox: Inbox, inbox_url: str, tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import logging
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
@@ -44,9 +44,8 @@ def api_server(plugin: type[WebhooksPlugin]) -> FastAPI:
 
 
 def test_airflow_finds_the_plugin() -> None:
-    (named,) = get_provider_info()["plugins"]
-    assert named["name"] == WebhooksPlugin.name
-    assert named["plugin-class"] == f"{WebhooksPlugin.__module__}.{WebhooksPlugin.__qualname__}"
+    (named,) = (each for each in entry_points(group="airflow.plugins") if each.name == WebhooksPlugin.name)
+    assert named.load() is WebhooksPlugin
 
 
 def test_switched_off_it_mounts_nothing(plugin: type[WebhooksPlugin]) -> None:
