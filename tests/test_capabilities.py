@@ -66,6 +66,12 @@ TESTS: dict[str, tuple[str | None, ...]] = {
         None,
     ),
     "DAGs that start on [new feedback](docs/event-driven.md)": ("e2e/test_feedback_watcher.py", None, None, None),
+    "a receiver of [webhooks](docs/webhooks.md), none lost, each once": (
+        "webhooks/test_receiver.py::test_events_survive_a_killed_receiver_each_once",
+        None,
+        None,
+        None,
+    ),
     "[from feedback to the blacklist](docs/suppression.md)": (
         "operators/test_suppression_attribution.py",
         "operators/test_suppression_kill.py",

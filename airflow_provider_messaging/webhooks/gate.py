@@ -93,23 +93,24 @@ class Door:
         length = request.headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._most_bytes:
             raise self._too_large()
-        chunks: list[bytes] = []
-        size = 0
+        body = bytearray()
         try:
             async with asyncio.timeout(self._seconds):
                 async for chunk in request.stream():
-                    size += len(chunk)
-                    if size > self._most_bytes:
+                    if len(body) + len(chunk) > self._most_bytes:
                         raise self._too_large()
-                    if self._buffered + size > self._most_buffered:
+                    if self._buffered + len(chunk) > self._most_buffered:
                         raise too_busy("busy", "too many large requests at the same time")
-                    chunks.append(chunk)
-        except TimeoutError:
-            raise Refused(408, "slow", f"the body took longer than {self._seconds:g} seconds") from None
-        except ClientDisconnect:
-            raise Refused(400, "disconnected", "the sender hung up") from None
-        self._buffered += size
-        return b"".join(chunks)
+                    body += chunk
+                    self._buffered += len(chunk)
+        except BaseException as error:
+            self._buffered -= len(body)
+            if isinstance(error, TimeoutError):
+                raise Refused(408, "slow", f"the body took longer than {self._seconds:g} seconds") from None
+            if isinstance(error, ClientDisconnect):
+                raise Refused(400, "disconnected", "the sender hung up") from None
+            raise
+        return bytes(body)
 
     def _too_large(self) -> Refused:
         return Refused(413, "too_large", f"the body is larger than {self._most_bytes} bytes")

@@ -27,7 +27,7 @@ def option(monkeypatch: pytest.MonkeyPatch, **options: str) -> None:
 
 
 @pytest.fixture
-def plugin() -> Iterator[type[WebhooksPlugin]]:
+def plugin() -> type[WebhooksPlugin]:
     """A plugin that nobody has loaded yet."""
     return type("Fresh", (WebhooksPlugin,), {})
 
