@@ -53,18 +53,15 @@ class MountedReceiver:
 
     async def _start(self) -> None:
         try:
-            from airflow_provider_messaging.webhooks.app import create_app
-            from airflow_provider_messaging.webhooks.receiver import Receiver
-            from airflow_provider_messaging.webhooks.settings import read_settings
-
-            receiver = Receiver(await asyncio.to_thread(read_settings))
+            # Imports and a connection's look-up take a second, in which Airflow answers others.
+            receiver, app = await asyncio.to_thread(_make)
             await receiver.start()
         except Exception as error:
             self._failed_at = asyncio.get_running_loop().time()
             log.error("Webhooks are not received, POSTs are answered with 503: %s", _described(error))
             return
         self._receiver = receiver
-        self._app = create_app(receiver, starts_itself=False)
+        self._app = app
         log.info("Webhooks are received below %s", URL_PREFIX)
 
     async def stop(self) -> None:
@@ -118,6 +115,15 @@ class WebhooksPlugin(AirflowPlugin):
         cls.fastapi_root_middlewares = [
             {"middleware": Lifespan, "kwargs": {"mounted": mounted}, "name": "Messaging webhooks"}
         ]
+
+
+def _make() -> tuple[Receiver, Any]:
+    from airflow_provider_messaging.webhooks.app import create_app
+    from airflow_provider_messaging.webhooks.receiver import Receiver
+    from airflow_provider_messaging.webhooks.settings import read_settings
+
+    receiver = Receiver(read_settings())
+    return receiver, create_app(receiver, starts_itself=False)
 
 
 async def _unavailable(send: Any) -> None:

@@ -7,6 +7,7 @@ import logging
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from importlib.metadata import entry_points
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from starlette.testclient import TestClient
 
 from airflow_provider_messaging.provider_info import get_provider_info
 from airflow_provider_messaging.webhooks.plugin import URL_PREFIX, WebhooksPlugin
+from dev.processes import wait_until
 from tests.webhooks.running import SECRET, event
 
 pytestmark = pytest.mark.filterwarnings("ignore:Using `httpx` with `starlette.testclient` is deprecated")
@@ -30,6 +32,11 @@ def option(monkeypatch: pytest.MonkeyPatch, **options: str) -> None:
 def plugin() -> type[WebhooksPlugin]:
     """A plugin that nobody has loaded yet."""
     return type("Fresh", (WebhooksPlugin,), {})
+
+
+def until(condition: Callable[[], bool]) -> None:
+    """It starts, and lands, in its own time."""
+    wait_until(condition, timeout=60, what="the mounted receiver", every=0.05)
 
 
 def api_server(plugin: type[WebhooksPlugin]) -> FastAPI:
@@ -117,6 +124,7 @@ def test_what_is_wrong_with_its_settings_is_logged_and_airflow_goes_on(
     plugin.on_load()
     with TestClient(api_server(plugin)) as client:
         assert client.get("/ours").json() == "airflow"
+        until(lambda: "Webhooks are not received" in caplog.text)
         answer = client.post(f"{URL_PREFIX}/marigold", json={})
         assert answer.status_code == 503
         assert answer.headers["Retry-After"] == "30"
@@ -136,11 +144,11 @@ def test_switched_on_it_receives_and_lands(
     plugin.on_load()
     with TestClient(api_server(plugin)) as client:
         headers = {"X-Webhook-Secret": SECRET}
+        until(lambda: client.get(f"{URL_PREFIX}/health").status_code == 200)
         assert client.post(f"{URL_PREFIX}/marigold", json=event("1")).status_code == 401
         assert client.post(f"{URL_PREFIX}/marigold", json=event("1"), headers=headers).json()["new"] == 1
         assert client.get(f"{URL_PREFIX}/health").json()["status"] == "ok"
-        while "messaging_webhooks_inbox_events 0" not in client.get(f"{URL_PREFIX}/metrics").text:
-            pass
+        until(lambda: "messaging_webhooks_inbox_events 0" in client.get(f"{URL_PREFIX}/metrics").text)
         assert client.get("/ours").json() == "airflow"
     (segment,) = (tmp_path / "lake").rglob("*.ndjson")
     assert json.loads(segment.read_text())["id"] == "1"
@@ -155,7 +163,7 @@ def test_without_being_told_of_the_start_it_starts_at_the_first_request(
     (mounted,) = plugin.fastapi_apps
     app.mount(mounted["url_prefix"], mounted["app"])
     with TestClient(app) as client:
-        assert client.get(f"{URL_PREFIX}/health").json()["status"] == "ok"
+        until(lambda: client.get(f"{URL_PREFIX}/health").status_code == 200)
         client.portal.call(mounted["app"].stop)  # type: ignore[union-attr]
 
 
