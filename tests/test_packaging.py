@@ -56,14 +56,17 @@ def test_the_wheel_holds_nothing_but_the_package_its_types_and_its_licence(wheel
     assert not [name for name in names if "__pycache__" in name]
 
 
-def test_airflow_finds_the_provider_by_its_entry_point(wheel: Path) -> None:
+def test_airflow_finds_the_provider_and_its_plugin_by_entry_points(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as archive:
         entry_points = configparser.ConfigParser()
         entry_points.read_string(archive.read(f"{DIST_INFO}/entry_points.txt").decode())
     assert dict(entry_points["apache_airflow_provider"]) == {
         "provider_info": "airflow_provider_messaging.provider_info:get_provider_info"
     }
-    assert entry_points.sections() == ["apache_airflow_provider", "console_scripts"]
+    assert dict(entry_points["airflow.plugins"]) == {
+        "messaging_webhooks": "airflow_provider_messaging.webhooks.plugin:WebhooksPlugin"
+    }
+    assert set(entry_points.sections()) == {"airflow.plugins", "apache_airflow_provider", "console_scripts"}
 
 
 def test_the_metadata_name_version_licence_and_python(metadata: Message) -> None:
@@ -117,7 +120,7 @@ def test_every_requirement_is_in_the_table_of_libraries_or_comes_with_one_that_i
     named = {name for row in re.findall(r"^\| ([\w, -]+) \|", table, flags=re.MULTILINE) for name in row.split(", ")}
     requirements = [Requirement(text) for text in metadata.get_all("Requires-Dist", [])]
     always = {item.name.removeprefix("apache-airflow-providers-") for item in requirements if item.marker is None}
-    brought = set().union(*(closure(name) for name in ("aiohttp", "requests")))
+    brought = set().union(*(closure(name) for name in ("aiohttp", "fastapi", "requests")))
     assert always - named - brought == {"apache-airflow"}
 
 
