@@ -178,7 +178,7 @@ def _before_options(words: list[str]) -> Iterator[str]:
 
 @cache
 def _help(command: tuple[str, ...]) -> str:
-    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=60)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT, timeout=300)
     if done.returncode:
         raise WrongCommand(f"{' '.join(command)} ended with {done.returncode}: {done.stderr[-2000:]}")
     return done.stdout

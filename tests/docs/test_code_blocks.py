@@ -29,7 +29,7 @@ from tests.docs.blocks import MARKER, PAGES, ROOT, Block, all_blocks, blocks
 
 __all__ = ["fresh_tokens"]
 
-pytestmark = [pytest.mark.airflow33, pytest.mark.timeout(180)]
+pytestmark = [pytest.mark.airflow33, pytest.mark.timeout(600)]
 
 # Pages whose blocks of a language a test of their own runs, with more around them than would be right for all.
 ELSEWHERE = {
