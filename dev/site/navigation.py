@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from dev.site import reference
 
-# Pages that the navigation names and that may not be there yet; any other that is missing fails the build.
-PENDING = {"cli.md", "configuration.md", "errors.md", "notifications.md", "webhooks.md"}
 # Pages that are kept where people look for them in a checkout.
 FROM_ROOT = {"changelog.md": "CHANGELOG.md", "contributing.md": "CONTRIBUTING.md"}
 
@@ -19,8 +18,7 @@ def complete(nav: list[Any], docs: Path) -> list[Any]:
 
     :param nav: as mkdocs.yml has it.
     """
-    missing = {name for name in PENDING if not (docs / name).exists()}
-    found: list[Any] = _without(missing, [_with_reference(entry) for entry in nav])
+    found: list[Any] = copy.deepcopy([_with_reference(entry) for entry in nav])
     known = {*paths(found), *FROM_ROOT}
     guides = next(entry for entry in found if "How-to guides" in entry)["How-to guides"]
     guides += [path.name for path in sorted(docs.glob("*.md")) if path.name not in known]
@@ -38,19 +36,3 @@ def paths(nav: Any) -> Iterator[str]:
 
 def _with_reference(entry: Any) -> Any:
     return {"Reference": reference.navigation()} if entry == {"Reference": "reference/"} else entry
-
-
-def _without(missing: set[str], nav: Any) -> Any:
-    if isinstance(nav, dict):
-        return {title: _without(missing, part) for title, part in nav.items()}
-    if isinstance(nav, list):
-        return [_without(missing, part) for part in nav if not missing.intersection(_only(part))]
-    return nav
-
-
-def _only(part: Any) -> Iterator[str]:
-    """The path of an entry that is one page."""
-    if isinstance(part, str):
-        yield part
-    elif isinstance(part, dict):
-        yield from (path for path in part.values() if isinstance(path, str))

@@ -65,12 +65,13 @@ def check_connection(document: dict[str, Any]) -> None:
 
 
 def parse_ini(block: Block) -> None:
-    """Options of our own section are those that Airflow is told of."""
+    """Options of our own section are those that Airflow is told of, by value, command or secrets backend."""
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_string(block.text)
     for section, described in get_provider_info().get("config", {}).items():
         if parser.has_section(section):
-            assert set(parser.options(section)) <= set(described["options"])
+            options = {option.removesuffix("_cmd").removesuffix("_secret") for option in parser.options(section)}
+            assert options <= {option.removesuffix("_secret") for option in described["options"]}
 
 
 # Languages whose blocks are read as they are; Python and SQL are run below.
