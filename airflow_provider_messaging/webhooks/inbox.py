@@ -142,7 +142,7 @@ class Inbox:
                         "kind": event.kind,
                         "day": _day(event.received),
                         "received": event.received,
-                        "size": len(event.payload),
+                        "size": len(event.payload.encode()),
                         "payload": event.payload,
                     }
                     for event in new
