@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from airflow_provider_messaging import __version__
-from airflow_provider_messaging.cli import check, ledger, remaining, requeue, sandbox, validate
+from airflow_provider_messaging.cli import check, ledger, remaining, requeue, sandbox, validate, webhooks
 from airflow_provider_messaging.cli._command import FAILED, INTERRUPTED, USAGE, Command, add_common_arguments
 from airflow_provider_messaging.cli._console import Console, only_results_on_stdout
 from airflow_provider_messaging.core.errors import MessagingError
@@ -20,8 +20,9 @@ COMMANDS: tuple[Command, ...] = (
     ledger.COMMAND,
     check.COMMAND,
     sandbox.COMMAND,
+    webhooks.COMMAND,
 )
-GROUPS = {"ledger": "what a task has sent, as its ledger knows it"}
+GROUPS = {"ledger": "what a task has sent, as its ledger knows it", "webhooks": "the receiver of webhooks"}
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
