@@ -15,6 +15,7 @@ from airflow_provider_messaging.core.retry import RetryPolicy
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.hooks._archive import ArchiveHook
 from airflow_provider_messaging.hooks._base import Client, mask, redactor
+from airflow_provider_messaging.hooks._subscriptions import SubscriptionHook
 from airflow_provider_messaging.transport.options import TransportOptions
 from airflow_provider_messaging.vendors.marigold import api as calls
 from airflow_provider_messaging.vendors.marigold.auth import bearer_auth
@@ -27,7 +28,7 @@ if TYPE_CHECKING:
     from airflow_provider_messaging.vendors.marigold.compose import Composer
 
 
-class MarigoldHook(ArchiveHook):
+class MarigoldHook(ArchiveHook, SubscriptionHook):
     """Single calls to Marigold Engage Delivery Cloud.
 
     See ``docs/marigold.md``.

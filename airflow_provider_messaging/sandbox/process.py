@@ -130,6 +130,12 @@ class Sandbox:
         seeded: dict[str, Any] = self._call("POST", "seed", order)
         return seeded
 
+    def subscribe(self, url: str, *, headers: Mapping[str, str] | None = None, **more: Any) -> dict[str, Any]:
+        """Have Marigold's events posted to a URL on this machine, each with these headers, from now on."""
+        order = {"vendor": "marigold", "kind": "subscription", "url": url, "headers": dict(headers or {}), **more}
+        subscription: dict[str, Any] = self._call("POST", "seed", order)
+        return subscription
+
     def settings(self, vendor: str = "marigold", **changes: Any) -> dict[str, Any]:
         """Change settings; without changes, read them."""
         if changes:

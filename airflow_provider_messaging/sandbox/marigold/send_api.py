@@ -80,6 +80,7 @@ class Acceptance:
         state.latest.append(bytes(raw))
         state.statistics.add(delivery, outcome)
         state.live.add(position, delivery, outcome)
+        state.webhooks.announce(position, delivery, outcome)
         if delivery.archived:
             state.archive.add(position, delivery, bytes(raw), message.get("archive_duration"))
 
@@ -89,6 +90,8 @@ def _extra(message: Message, outcome: Outcome) -> dict[str, Any] | None:
     send_at = message.get("custom_send_time")
     if send_at is not None:
         extra["send_at"] = utc(send_at)
+    if outcome.event is not None:
+        extra["subject"] = message["headers"]["subject"]
     if outcome is UNSUBSCRIBE:
         extra["list_unsubscribe"] = message["headers"].get("list_unsubscribe")
     return extra or None

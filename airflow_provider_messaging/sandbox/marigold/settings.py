@@ -46,6 +46,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """How much later than ``feedback_now`` each read is than the one before it."""
     feedback_links: bool = False
     """Give an ``@next_link`` with a feedback page that is followed by another."""
+    webhook_delay: Seconds = 0
+    """From an event until it is posted to the subscriptions."""
+    webhook_disorder: Seconds = 0
+    """Posts wait for up to this long, each by a time of its own: they come in another order."""
+    webhook_duplicates: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Every so-manieth event is posted twice, although it was taken; 0: none."""
+    webhook_losses: Annotated[int, msgspec.Meta(ge=0)] = 0
+    """Every so-manieth event is never posted; 0: none."""
+    webhook_backoff: Seconds = 1
+    """From a post that nobody took to the second attempt; doubled for each one after that."""
+    webhook_content_type: Literal["application/json", "application/cloudevents+json"] = "application/json"
+    """What posts are declared as: the page's own words, or those of CloudEvents."""
     archive_default: bool = False
     """Whether messages that do not say are archived."""
     archive_delay: Seconds = 0

@@ -15,6 +15,7 @@ from airflow_provider_messaging.sandbox.marigold.rows import Copies, Rows
 from airflow_provider_messaging.sandbox.marigold.seeded import SeededRows
 from airflow_provider_messaging.sandbox.marigold.settings import Settings
 from airflow_provider_messaging.sandbox.marigold.statistics import Statistics
+from airflow_provider_messaging.sandbox.marigold.webhooks import Webhooks
 from airflow_provider_messaging.sandbox.tokens import TokenStore
 
 MOST_KEPT = 20
@@ -33,6 +34,7 @@ class State:
         self.statistics = Statistics()
         self.latest: deque[bytes] = deque(maxlen=MOST_KEPT)
         """The JSON of the messages that were accepted last."""
+        self.webhooks = Webhooks(self.deliveries, lambda: self.settings)
         self.feedback_reads = 0
         """How many there were since ``feedback_now`` was set."""
 

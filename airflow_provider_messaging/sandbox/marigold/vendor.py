@@ -9,12 +9,13 @@ import msgspec
 
 from airflow_provider_messaging.sandbox import ticks
 from airflow_provider_messaging.sandbox.http import Answer, InvalidOrder, Request
-from airflow_provider_messaging.sandbox.marigold import archive_api, auth, read_api, send_api
+from airflow_provider_messaging.sandbox.marigold import archive_api, auth, read_api, send_api, subscription_api
 from airflow_provider_messaging.sandbox.marigold.problems import problem
 from airflow_provider_messaging.sandbox.marigold.seeded import SeededRows, read_order
 from airflow_provider_messaging.sandbox.marigold.seeded_archive import seed_archive
 from airflow_provider_messaging.sandbox.marigold.settings import ACCOUNT, CLIENT_ID, CLIENT_SECRET, Settings
 from airflow_provider_messaging.sandbox.marigold.state import State
+from airflow_provider_messaging.sandbox.marigold.subscriptions import seeded
 from airflow_provider_messaging.sandbox.routing import Route
 from airflow_provider_messaging.sandbox.vendor import Vendor
 
@@ -41,6 +42,17 @@ READS: tuple[tuple[str, str, str, Operation], ...] = (
     ("complaints", "GET", "/bounces/v1/complaints", read_api.complaints),
     ("bounce", "GET", "/bounces/v1/bounces/{message_id}", read_api.bounce),
 )
+_SUBSCRIPTIONS = "/webhooks/v1/admin/subscriptions/"
+SUBSCRIPTIONS: tuple[tuple[str, str, str, Operation], ...] = (
+    ("list_subscriptions", "GET", _SUBSCRIPTIONS, subscription_api.list_subscriptions),
+    ("create_subscription", "POST", _SUBSCRIPTIONS, subscription_api.create_subscription),
+    (
+        "delete_subscription",
+        "DELETE",
+        f"{_SUBSCRIPTIONS}{{subscription_id}}",
+        subscription_api.delete_subscription,
+    ),
+)
 SENDS: tuple[tuple[str, str, Operation], ...] = (
     ("send_email", "/email/v1/messages/send", send_api.send_email),
     ("send_push", "/mobile/v1/messages/push/send", send_api.send_push),
@@ -55,9 +67,12 @@ class Marigold(Vendor):
     settings: Settings
 
     def __init__(self) -> None:
-        self.reset()
+        self.settings = Settings()
+        self.state = State(self.settings)
+        self.deliveries = self.state.deliveries
 
     def reset(self) -> None:
+        self.state.webhooks.close()
         self.settings = Settings()
         self.state = State(self.settings)
         self.deliveries = self.state.deliveries
@@ -75,9 +90,13 @@ class Marigold(Vendor):
             self.state.feedback_reads = 0
 
     def kept(self) -> Mapping[str, Iterable[Any]]:
+        state = self.state
         return {
-            "feedback": self.state.all_feedback(),
-            "latest_messages": map(msgspec.json.decode, self.state.latest),
+            "feedback": state.all_feedback(),
+            "subscriptions": (each.shown() for each in state.webhooks.subscriptions_of()),
+            "webhook_events": state.webhooks.events(),
+            "dead_letters": state.webhooks.dead_letters(),
+            "latest_messages": map(msgspec.json.decode, state.latest),
         }
 
     def expire_tokens(self) -> None:
@@ -89,6 +108,10 @@ class Marigold(Vendor):
     def seed(self, order: Mapping[str, Any]) -> Mapping[str, Any]:
         if order.get("kind") == "archive":
             return seed_archive(self.state.archive, order)
+        if order.get("kind") == "subscription":
+            made = seeded(order)
+            self.state.webhooks.subscribe(made)
+            return made.shown()
         rows = SeededRows(read_order(order))
         self.state.seeded.append(rows)
         last = rows.order.rows - 1
@@ -115,7 +138,7 @@ class Marigold(Vendor):
         yield Route("token", "POST", "/oauth/token", self._token, max_body=100_000)
         for operation, path, handler in SENDS:
             yield Route(operation, "POST", f"/api{path}", self._authorised(operation, handler))
-        for operation, method, path, handler in READS:
+        for operation, method, path, handler in (*READS, *SUBSCRIPTIONS):
             yield Route(operation, method, f"/api{path}", self._authorised(operation, handler))
 
     def _token(self, request: Request) -> Answer:

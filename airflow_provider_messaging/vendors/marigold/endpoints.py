@@ -29,6 +29,12 @@ BOUNCES = _endpoint("bounces", "GET", "/bounces/v1/bounces", _SAFE, _UNPUBLISHED
 LIST_UNSUBSCRIBES = _endpoint("list_unsubscribes", "GET", "/bounces/v1/listunsubscribes", _SAFE, _UNPUBLISHED)
 COMPLAINTS = _endpoint("complaints", "GET", "/bounces/v1/complaints", _SAFE, _UNPUBLISHED)
 BOUNCE = _endpoint("bounce", "GET", "/bounces/v1/bounces/{message_id}", _SAFE, _UNPUBLISHED)
+_SUBSCRIPTIONS = "/webhooks/v1/admin/subscriptions/"
+LIST_SUBSCRIPTIONS = _endpoint("list_subscriptions", "GET", _SUBSCRIPTIONS, _SAFE, _OFFICIAL)
+CREATE_SUBSCRIPTION = _endpoint("create_subscription", "POST", _SUBSCRIPTIONS, _UNSAFE, _OFFICIAL)
+DELETE_SUBSCRIPTION = _endpoint(
+    "delete_subscription", "DELETE", f"{_SUBSCRIPTIONS}{{subscription_id}}", _IDEMPOTENT, _OFFICIAL
+)
 
 ENDPOINTS = {
     endpoint.name: endpoint
@@ -49,6 +55,9 @@ ENDPOINTS = {
         LIST_UNSUBSCRIBES,
         COMPLAINTS,
         BOUNCE,
+        LIST_SUBSCRIPTIONS,
+        CREATE_SUBSCRIPTION,
+        DELETE_SUBSCRIPTION,
     )
 }
 

@@ -14,7 +14,7 @@ from airflow_provider_messaging.core.flow import Api, Flow
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.sandbox.process import Sandbox
 from airflow_provider_messaging.vendors.marigold import api as calls
-from airflow_provider_messaging.vendors.marigold import archive, statistics
+from airflow_provider_messaging.vendors.marigold import archive, statistics, subscriptions
 from airflow_provider_messaging.vendors.marigold.auth import bearer_auth
 from airflow_provider_messaging.vendors.marigold.config import MarigoldConfig
 from airflow_provider_messaging.vendors.marigold.endpoints import ENDPOINTS, VENDOR
@@ -49,6 +49,7 @@ def start(sandbox: Sandbox, drive: Drive) -> Api:
         read_problem=read_problem,
     )
     drive.run(sending(calls.email_channel, EMAIL)(api))
+    sandbox.subscribe("http://127.0.0.1:9/", id="parity")
     for kind in ("bounces", "complaints", "list_unsubscribes"):
         sandbox.seed(kind, 3, (NOW - timedelta(hours=2)).isoformat(), NOW.isoformat())
     return api
@@ -91,6 +92,10 @@ TABLE = Table(
         "list_unsubscribes": reading("list_unsubscribes"),
         "complaints": reading("complaints"),
         "bounce": lambda api: calls.get_bounce(api, "known-1"),
+        "list_subscriptions": subscriptions.list_subscriptions,
+        "create_subscription": lambda api: subscriptions.create_subscription(api, {"url": "http://127.0.0.1:9/"}),
+        # The only id of a sandbox's subscription that is known before there is one.
+        "delete_subscription": lambda api: subscriptions.delete_subscription(api, "parity"),
     },
     listings=frozenset({"bounces", "complaints", "list_unsubscribes", "statistics", "archive_list"}),
     trouble={
@@ -108,6 +113,8 @@ TABLE = Table(
             "archive_list",
             {"fault": "status", "status": 200, "body": '{"value": [], "@next_link": "http://127.0.0.2:1/x"}'},
         ),
+        "a lost reply of a subscription": ("create_subscription", {"fault": "drop", "when": "after", "times": 1}),
+        "a subscription that is gone": ("delete_subscription", {"fault": "status", "status": 404}),
         "a wrong path": ("bounce", {"fault": "status", "status": 405}),
     },
 )
