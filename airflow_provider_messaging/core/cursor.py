@@ -151,6 +151,11 @@ class Cursor:
             hour.add(event)
             news.add(event, moment, kind, label)
 
+    def is_new(self, event: int, moment: int) -> bool:
+        """Tell whether `take` would take it."""
+        hour = self.hours.get(moment // HOUR)
+        return moment >= self.horizon and (hour is None or event not in hour)
+
     def follows(self, start: int) -> bool:
         """Tell whether a look that begins at `start` leaves no gap behind the ones before."""
         return start <= self.watermark

@@ -15,6 +15,7 @@ from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.triggers._base import MOST_FAILURES, WaitingTrigger
 from airflow_provider_messaging.triggers._feedback_events import FeedbackEventTrigger
 from airflow_provider_messaging.triggers._watching import WatchTrigger
+from airflow_provider_messaging.triggers._webhook_events import WebhookEventTrigger
 from airflow_provider_messaging.vendors.marigold.query import FeedbackQuery, count_feedback
 from airflow_provider_messaging.vendors.marigold.watch import (
     ARCHIVE_GOAL,
@@ -24,7 +25,7 @@ from airflow_provider_messaging.vendors.marigold.watch import (
     profile_state,
 )
 
-__all__ = ["ArchiveTrigger", "BounceTrigger", "DeliveryTrigger", "FeedbackEventTrigger"]
+__all__ = ["ArchiveTrigger", "BounceTrigger", "DeliveryTrigger", "FeedbackEventTrigger", "WebhookEventTrigger"]
 
 
 class BounceTrigger(WaitingTrigger):

@@ -69,22 +69,24 @@ class World:
 
 async def live(world: World, polls: Iterable[datetime], trigger: FeedbackEventTrigger) -> None:
     """Take the trigger through some polls, as Airflow's shared stream does, unless the process ends before."""
-    from airflow_provider_messaging.triggers._feedback_reader import FeedbackReader, Look
+    from airflow_provider_messaging.triggers._feedback_reader import DayLook, FeedbackReader
+    from airflow_provider_messaging.triggers._stream_reader import Look
 
     trigger.asset_state_store = world.state
     reader = FeedbackReader(conn_id="none", account_id=None, page_size=100, poll_interval=1)
 
-    def looks_at(now: datetime) -> Iterable[Look]:
+    def looks_at(now: datetime) -> Iterable[Any]:
         # Not before it is needed: what is asked for depends on the looks before.
         day = min((ask.since for ask in reader._asks.values()), default=now).date()
         while day <= now.date():
             begin = datetime.combine(day, time(), UTC)
             window = Window(begin, min(begin + timedelta(days=1), now))
-            yield Look(reader, now, window, {kind: world.listed(kind, day, now) for kind in trigger.kinds})
+            arrivals = {kind: world.listed(kind, day, now) for kind in trigger.kinds}
+            yield DayLook(reader=reader, at=now, window=window, arrivals=arrivals)
             day += timedelta(days=1)
 
-    async def stream() -> AsyncIterator[Look]:
-        for look in chain([Look(reader, START)], *map(looks_at, polls)):
+    async def stream() -> AsyncIterator[Any]:
+        for look in chain([Look(reader=reader, at=START)], *map(looks_at, polls)):
             yield look
             for confirm in look.confirmations:
                 await confirm()

@@ -10,7 +10,7 @@ import pytest
 from airflow.sdk import Asset
 
 from airflow_provider_messaging.core.cursor import HOUR, Arrivals, News
-from airflow_provider_messaging.triggers._feedback_journal import Journal
+from airflow_provider_messaging.triggers._journal import Journal
 from tests.triggers.watching import AssetState
 
 pytestmark = pytest.mark.airflow33
@@ -200,7 +200,7 @@ async def test_the_accessors_of_airflow_are_stores(monkeypatch: pytest.MonkeyPat
     from airflow.sdk.execution_time import comms, task_runner
     from airflow.sdk.execution_time.context import AssetStateStoreAccessors
 
-    from airflow_provider_messaging.triggers._feedback_events import _stores
+    from airflow_provider_messaging.triggers._journaled import _stores
 
     kept: dict[tuple[str, str], Any] = {}
 
