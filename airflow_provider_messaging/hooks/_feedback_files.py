@@ -12,6 +12,7 @@ from airflow_provider_messaging.core.feedback import FeedbackEvent
 from airflow_provider_messaging.hooks._feedback_rows import ndjson_events, parquet_events
 from airflow_provider_messaging.hooks._storage import open_binary, storage_path
 from airflow_provider_messaging.vendors.marigold.feedback import Kind
+from airflow_provider_messaging.vendors.marigold.segments import Segment
 
 Source = str | Mapping[str, Any] | Sequence[str | Mapping[str, Any]]
 """A place or several, or what other tasks returned."""
@@ -36,16 +37,18 @@ def feedback_files(
     since: datetime | None = None,
     setting: str = "source_path",
 ) -> list[FeedbackFile]:
-    """Return the files that a landing wrote: a file, the folder, the landing's result, or a list of any of these.
+    """Return the files that a landing or a receiver of webhooks wrote: a file, the folder, the landing's result, a
+    batch of `WebhookEventTrigger`, or a list of any of these.
 
-    :param kinds: what to take from a folder; of a single file without ``kind=…`` in its path: what it holds.
+    :param kinds: what to take from a folder, and of segments; of a single file without ``kind=…`` in its path: what it
+        holds.
     :param since: leave out folders ``date=…`` of days that ended before it.
     :raises ConfigurationError: if there is nothing there, there is no such kind, or a file does not say what it holds.
     """
     if unknown := set(kinds) - set(KINDS):
         message = f"kinds must be some of {', '.join(KINDS)}, not {sorted(unknown)}"
         raise ConfigurationError(message, setting="kinds")
-    names = _names(source, kinds, setting)
+    names = [name for name in _names(source, kinds, setting) if _is_asked_for(name, kinds)]
     if since is not None:
         names = [name for name in names if not _is_before(name, since.astimezone(UTC).date())]
     return [FeedbackFile(name, kind_of(name, kinds)) for name in names]
@@ -79,10 +82,11 @@ def events_of(file: FeedbackFile, setting: str = "source_path") -> Iterator[Feed
 
 def _names(source: Source, kinds: Sequence[str], setting: str) -> list[str]:
     if isinstance(source, Mapping):
-        if "files" not in source:
-            message = "it is not the result of FeedbackToObjectStorageOperator: it names no files"
+        named = source.get("files", source.get("segments"))
+        if named is None:
+            message = "it is neither a landing's result nor a batch of segments: it names no files"
             raise ConfigurationError(message, setting=setting)
-        return [str(name) for name in source["files"]]
+        return [str(name) for name in named]
     if not isinstance(source, str):
         # A file that is named twice is read once.
         return list(dict.fromkeys(name for each in source for name in _names(each, kinds, setting)))
@@ -98,11 +102,17 @@ def _names(source: Source, kinds: Sequence[str], setting: str) -> list[str]:
         names += [source.rstrip("/") + folder + name.rpartition(folder)[2] for name in found]
     if not names and not any(path.fs.exists(f"{path.path.rstrip('/')}/kind={kind}") for kind in KINDS):
         raise ConfigurationError(
-            f"the folder {source!r} has no kind=… below it, as FeedbackToObjectStorageOperator writes them",
+            f"the folder {source!r} has no kind=… below it, as a landing or a receiver of webhooks writes them",
             setting=setting,
         )
     # Not the parts that a landing is writing at this moment, or left behind when it was killed.
     return sorted(name for name in names if name.endswith(SUFFIXES))
+
+
+def _is_asked_for(name: str, kinds: Sequence[str]) -> bool:
+    """Leave out the segments of other kinds, of messages sent for instance; a landed file is taken as it is named."""
+    segment = Segment.parse(name)
+    return segment is None or segment.kind in kinds
 
 
 def _is_before(name: str, day: date) -> bool:

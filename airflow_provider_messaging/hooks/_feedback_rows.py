@@ -1,11 +1,11 @@
-"""The events in a landed file: NDJSON of the vendor's rows, or Parquet of the data contract."""
+"""The events in a landed file: NDJSON of the vendor's rows or of its webhook's, or Parquet of the data contract."""
 
 from __future__ import annotations
 
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import IO, Any, cast
 
 import msgspec
@@ -13,6 +13,7 @@ import msgspec
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.core.feedback import FEEDBACK, SCHEMA_VERSION, FeedbackEvent
 from airflow_provider_messaging.vendors.marigold.feedback import normalise
+from airflow_provider_messaging.vendors.marigold.webhooks import normalise_event
 
 _ROWS = 2_000
 """Of a Parquet file, at once."""
@@ -21,7 +22,9 @@ _DECODER = msgspec.json.Decoder(dict[str, Any])
 
 
 def ndjson_events(stream: IO[bytes], name: str, kind: str, setting: str) -> Iterator[FeedbackEvent]:
-    """Yield the events of a file of the vendor's rows, in its order.
+    """Yield the events of a file of the vendor's rows, or of its CloudEvents, in its order.
+
+    A CloudEvent that is no feedback, of a message sent for instance, is left out.
 
     :raises ConfigurationError: at a line that is no row, or where the file is damaged.
     """
@@ -30,13 +33,22 @@ def ndjson_events(stream: IO[bytes], name: str, kind: str, setting: str) -> Iter
         for line in stream:
             number += 1
             if text := line.strip():
-                yield normalise(kind, json_object(text), raw=text.decode("utf-8", "replace"))
+                row = json_object(text)
+                if not is_cloud_event(row):
+                    yield normalise(kind, row, raw=text.decode("utf-8", "replace"))
+                elif (event := normalise_event(row)) is not None:
+                    yield event
     except ValueError:
         message = f"line {number} of {name!r} is not a JSON object"
         raise ConfigurationError(message, setting=setting) from None
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
         message = f"{name!r} is damaged behind line {number} ({error}): have it written again"
         raise ConfigurationError(message, setting=setting) from None
+
+
+def is_cloud_event(row: Mapping[str, Any]) -> bool:
+    """Tell a line of a segment from a row of the feedback reads, which never has these members."""
+    return "specversion" in row and "type" in row
 
 
 def json_object(text: bytes) -> dict[str, Any]:

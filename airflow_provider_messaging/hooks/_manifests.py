@@ -13,6 +13,7 @@ from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.delivery.attribution import Sent
 from airflow_provider_messaging.hooks._feedback_files import Source
 from airflow_provider_messaging.hooks._storage import open_binary, storage_path
+from airflow_provider_messaging.vendors.marigold.webhooks import SENT, canonical_type
 
 SUFFIXES = (".ndjson", ".ndjson.gz")
 _MAGIC = re.compile(r"[*?\[]")
@@ -26,7 +27,21 @@ class _Line(msgspec.Struct, gc=False):
     outcome: str = "accepted"
 
 
+class _SentTo(msgspec.Struct, gc=False):
+    external_reference: str
+    recipient: str
+
+
+class _SentEvent(msgspec.Struct, gc=False):
+    """The webhook's event of a message sent: it knows the recipient as a manifest does."""
+
+    type: str
+    specversion: str
+    data: _SentTo
+
+
 _DECODER = msgspec.json.Decoder(_Line)
+_EVENTS = msgspec.json.Decoder(_SentEvent)
 
 
 def manifest_files(source: Source, setting: str = "manifest_path") -> list[str]:
@@ -47,7 +62,7 @@ def manifest_files(source: Source, setting: str = "manifest_path") -> list[str]:
 
 
 def sent_messages(name: str, setting: str = "manifest_path") -> Iterator[Sent]:
-    """Yield the messages of a manifest that were sent, or may have been.
+    """Yield the messages of a manifest that were sent, or may have been; or those of a segment of deliveries.
 
     A message that the vendor refused was not, and its reference may have been used again for another recipient.
 
@@ -58,15 +73,26 @@ def sent_messages(name: str, setting: str = "manifest_path") -> Iterator[Sent]:
         try:
             for number, line in enumerate(stream):  # noqa: B007
                 if text := line.strip():
-                    read = _DECODER.decode(text)
-                    if read.outcome != "rejected":
-                        yield Sent(read.reference, read.recipient, read.outcome == "accepted")
+                    sent = _sent(text)
+                    if sent is not None:
+                        yield sent
         except (msgspec.DecodeError, UnicodeDecodeError):
             message = f"line {number} of {name!r} is not a line of a manifest of messages to recipients"
             raise ConfigurationError(message, setting=setting) from None
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
             message = f"{name!r} is damaged behind line {number} ({error}): have it written again"
             raise ConfigurationError(message, setting=setting) from None
+
+
+def _sent(line: bytes) -> Sent | None:
+    try:
+        read = _DECODER.decode(line)
+    except msgspec.ValidationError:
+        event = _EVENTS.decode(line)
+        if canonical_type(event.type) != SENT:
+            return None
+        return Sent(event.data.external_reference, event.data.recipient, True)
+    return None if read.outcome == "rejected" else Sent(read.reference, read.recipient, read.outcome == "accepted")
 
 
 def _found(source: str, setting: str) -> list[str]:

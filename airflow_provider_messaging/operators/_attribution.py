@@ -44,7 +44,7 @@ class AttributionOperator(BaseOperator):
     def __init__(
         self,
         *,
-        manifest_path: Source,
+        manifest_path: Source | None = None,
         source_path: Source,
         addresses_path: str,
         unattributed_path: str | None = None,
@@ -99,7 +99,7 @@ class AttributionOperator(BaseOperator):
         for name in ("addresses_path", "unattributed_path", "reached_path"):
             if getattr(self, name) is not None:
                 storage_path(getattr(self, name), name)
-        manifests = manifest_files(self.manifest_path)
+        manifests = [] if self.manifest_path is None else manifest_files(self.manifest_path)
         kinds = [self.kinds] if isinstance(self.kinds, str) else self.kinds
         files = feedback_files(self.source_path, kinds, since=policy.history_since)
         with Attribution(policy, keep_events=self.unattributed_path is not None) as found:
@@ -187,9 +187,11 @@ class AttributeFeedbackOperator(AttributionOperator):
     See ``docs/suppression.md``.
 
     :param manifest_path: manifests on any object storage: a file, a glob (``…/*/manifest.ndjson``), a folder that holds
-        nothing else, the result of a send, or a list of any of these.
-    :param source_path: landed feedback: a file, the folder, the result of `FeedbackToObjectStorageOperator`, or a list
-        of any of these.
+        nothing else, the result of a send, or a list of any of these; the folder ``kind=deliveries`` of a receiver of
+        webhooks counts as one. Not needed where all that suppresses names its recipient, as the webhook's failed
+        deliveries do.
+    :param source_path: landed feedback: a file, the folder, the result of `FeedbackToObjectStorageOperator`, a folder of
+        the webhook's segments, a batch of `WebhookEventTrigger`, or a list of any of these.
     :param addresses_path: NDJSON, one line for each address to suppress, sorted: ``email``, ``reason`` (``Complaint``,
         ``Recipient Unsubscribed``, ``Hard Bounce``, ``Spam Bounce``, ``Soft Bounce``: the first that is true),
         ``category``, and of the events with that reason: ``references`` (of the first 20 messages), ``events`` (their

@@ -127,7 +127,7 @@ class AttributionOptions(TypedDict, total=False):
 def suppress_feedback(
     group_id: str = "suppress_feedback",
     *,
-    manifest_path: Source,
+    manifest_path: Source | None = None,
     source_path: Source,
     addresses_path: str,
     suppressed_path: str | None = None,

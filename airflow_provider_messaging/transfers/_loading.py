@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any, cast
 
@@ -13,6 +14,7 @@ from airflow.providers.common.compat.sdk import BaseHook, BaseOperator
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.hooks._errors import no_retry_where_useless
 from airflow_provider_messaging.hooks._feedback_files import events_of, feedback_files
+from airflow_provider_messaging.hooks._inputs import as_moment
 from airflow_provider_messaging.hooks._lineage import Dataset, Lineage, collect_hook_lineage, emit_asset_events
 from airflow_provider_messaging.hooks._manifests import manifest_files
 from airflow_provider_messaging.transfers._arguments import KINDS, check_positive, checked_kinds
@@ -41,19 +43,21 @@ class FeedbackToSqlOperator(BaseOperator):
     in the table, `updated` what was there with other values. The task's outlets get the counts as extra of their
     asset events.
 
-    :param source_path: a file, a list of files, a folder, or the result of `FeedbackToObjectStorageOperator`; NDJSON
-        (``.gz`` is unpacked) or Parquet. Of manifests: the same, or the result of the operator that sent.
+    :param source_path: a file, a list of files, a folder, the result of `FeedbackToObjectStorageOperator`, or a batch of
+        `WebhookEventTrigger`; NDJSON (``.gz`` is unpacked) of the vendor's rows or of its webhook's events, or Parquet. Of manifests: the same, or the result of the operator that sent.
     :param table: the table, with its schema where the database needs one. What stands in double quotes is exact
         (``"Mail Events"``), the rest follows the database's own rules of upper and lower case.
     :param sql_conn_id: any connection whose hook is of Airflow's common SQL provider. PostgreSQL, MySQL, MariaDB and
         SQLite are tested.
     :param kinds: what to load from a folder; of a single file without ``kind=…`` in its path: what it holds.
         ``manifest``, by itself, loads manifests, which have a table of their own.
+    :param since: ISO 8601 or a datetime: leave out folders ``date=…`` of days that ended before it. What is loaded twice
+        changes nothing, so it need not be exact. Not for manifests.
     :param create_table: make the table with its indexes if it does not exist; one that exists is left as it is.
     :param commit_every: rows a transaction, at most.
     """
 
-    template_fields: Sequence[str] = ("source_path", "table", "sql_conn_id")
+    template_fields: Sequence[str] = ("source_path", "table", "sql_conn_id", "since")
 
     def __init__(
         self,
@@ -62,6 +66,7 @@ class FeedbackToSqlOperator(BaseOperator):
         table: str,
         sql_conn_id: str,
         kinds: Sequence[str] = KINDS,
+        since: str | datetime | None = None,
         create_table: bool = False,
         commit_every: int = 10_000,
         **kwargs: Any,
@@ -71,6 +76,7 @@ class FeedbackToSqlOperator(BaseOperator):
         self.table = table
         self.sql_conn_id = sql_conn_id
         self.kinds = kinds
+        self.since = since
         self.create_table = create_table
         self.commit_every = commit_every
         self._lineage = Lineage()
@@ -115,7 +121,7 @@ class FeedbackToSqlOperator(BaseOperator):
             return MANIFEST_TABLE, {name: partial(manifest_rows, name, "source_path") for name in names}
         if MANIFEST in kinds:
             raise ConfigurationError("manifests have a table of their own: load them by themselves", setting="kinds")
-        found = feedback_files(self.source_path, checked_kinds(kinds))
+        found = feedback_files(self.source_path, checked_kinds(kinds), since=as_moment(self.since, "since"))
         return FEEDBACK_TABLE, {file.name: partial(events_of, file) for file in found}
 
     def _load(
