@@ -7,7 +7,9 @@ import json
 from collections.abc import Callable, Hashable
 from typing import Any
 
-from airflow_provider_messaging.triggers.marigold import FeedbackEventTrigger
+from airflow_provider_messaging.triggers.marigold import FeedbackEventTrigger, WebhookEventTrigger
+
+Trigger = FeedbackEventTrigger | WebhookEventTrigger
 
 
 class Killed(BaseException):
@@ -48,17 +50,17 @@ class Triggerer:
         from airflow.triggers.shared_stream import SharedStreamManager  # Airflow 3.3
 
         self.streams = SharedStreamManager()
-        self.events: list[tuple[FeedbackEventTrigger, dict[str, Any]]] = []
+        self.events: list[tuple[Trigger, dict[str, Any]]] = []
         self.persists = True
         self.confirms = True
         self._tasks: dict[int, asyncio.Task[None]] = {}
 
-    def start(self, trigger: FeedbackEventTrigger, state: Any) -> None:
+    def start(self, trigger: Trigger, state: Any) -> None:
         number = len(self._tasks) + 1
         trigger.asset_state_store = state
         self._tasks[number] = asyncio.create_task(self._run(number, trigger))
 
-    def payloads(self, trigger: FeedbackEventTrigger | None = None) -> list[dict[str, Any]]:
+    def payloads(self, trigger: Trigger | None = None) -> list[dict[str, Any]]:
         return [payload for fired, payload in self.events if trigger in (None, fired)]
 
     async def until(self, condition: Callable[[], bool], seconds: float = 20.0) -> None:
@@ -76,7 +78,7 @@ class Triggerer:
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
         await self.streams.stop_all()
 
-    async def _run(self, number: int, trigger: FeedbackEventTrigger) -> None:
+    async def _run(self, number: int, trigger: Trigger) -> None:
         key: Hashable = trigger.shared_stream_key()
         stream = self.streams.subscribe(trigger_id=number, trigger=trigger, key=key)
         try:
