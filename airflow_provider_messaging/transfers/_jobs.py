@@ -17,7 +17,7 @@ from airflow_provider_messaging.delivery.outputs import Publish
 from airflow_provider_messaging.hooks._base import Client
 from airflow_provider_messaging.hooks._storage import publisher
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
-from airflow_provider_messaging.transfers._files import Format, row_file
+from airflow_provider_messaging.transfers._files import Format, RowFile, row_file
 from airflow_provider_messaging.vendors.marigold.reading import Selection, read_feedback
 
 PROGRESS_SECONDS = 10.0
@@ -40,6 +40,10 @@ class Job:
     def to(cls, path: str, form: Format, selections: Sequence[Selection]) -> Job:
         """:raises ConfigurationError: if there is no file system for the path."""
         return cls(path, form, publisher(path, "path"), selections)
+
+    def open(self) -> RowFile:
+        """Return a new file that ends in the path's place."""
+        return row_file(self.path, self.form, self.publish)
 
 
 class Landing:
@@ -79,7 +83,7 @@ class Landing:
         return dict(self._rows)
 
     async def _land(self, runner: Any, job: Job, writer: ThreadPoolExecutor) -> None:
-        file = row_file(job.path, job.form, job.publish)
+        file = job.open()
         whole = False
         loop = asyncio.get_running_loop()
         writing: asyncio.Future[None] | None = None

@@ -3,26 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import TYPE_CHECKING, Any, cast
 from urllib.parse import quote
-
-from airflow.providers.common.compat.sdk import BaseOperator
 
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.core.feedback import FEEDBACK as COLUMNS
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.hooks._errors import no_retry_where_useless
-from airflow_provider_messaging.hooks._inputs import as_moment, listed
 from airflow_provider_messaging.hooks._lineage import Dataset, Lineage, collect_hook_lineage, emit_asset_events
-from airflow_provider_messaging.hooks._settings import limited
 from airflow_provider_messaging.hooks._storage import storage_path
-from airflow_provider_messaging.hooks._thread import LoopThread
-from airflow_provider_messaging.hooks._window import LAG, LOOK_BACK, closed_window, seconds
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
-from airflow_provider_messaging.transfers._arguments import KINDS, check_positive, checked_kinds
 from airflow_provider_messaging.transfers._files import SUFFIXES, Format, format_of
-from airflow_provider_messaging.transfers._jobs import Job, Landing
+from airflow_provider_messaging.transfers._jobs import Job
+from airflow_provider_messaging.transfers._pulling import PullOperator
 from airflow_provider_messaging.vendors.marigold.endpoints import FEEDBACK
 from airflow_provider_messaging.vendors.marigold.reading import MODES, Selection
 
@@ -30,7 +24,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import Context
 
 
-class FeedbackToObjectStorageOperator(BaseOperator):
+class FeedbackToObjectStorageOperator(PullOperator):
     """Reads the feedback of a window and writes it to object storage, as the vendor's rows or as events.
 
     A file is written as a whole or not at all, and its name depends on its kind and the window: a re-run replaces it.
@@ -60,40 +54,10 @@ class FeedbackToObjectStorageOperator(BaseOperator):
     :param marigold_conn_id: a connection of type ``marigold``.
     """
 
-    template_fields: Sequence[str] = ("path", "start", "end", "account_id", "marigold_conn_id")
-
-    def __init__(
-        self,
-        *,
-        path: str,
-        kinds: Sequence[str] = KINDS,
-        start: str | datetime | None = None,
-        end: str | datetime | None = None,
-        lag: timedelta | float = LAG,
-        look_back: timedelta | float = LOOK_BACK,
-        account_id: str | Sequence[str] | None = None,
-        mode: str | None = None,
-        format: str | None = None,
-        page_size: int = 100,
-        max_concurrency: int = 4,
-        marigold_conn_id: str = MarigoldHook.default_conn_name,
-        **kwargs: Any,
-    ) -> None:
+    def __init__(self, *, mode: str | None = None, format: str | None = None, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        self.path = path
-        self.kinds = kinds
-        self.start = start
-        self.end = end
-        self.lag = lag
-        self.look_back = look_back
-        self.account_id = account_id
         self.mode = mode
         self.format = format
-        self.page_size = page_size
-        self.max_concurrency = max_concurrency
-        self.marigold_conn_id = marigold_conn_id
-        self._thread: LoopThread[dict[str, int]] | None = None
-        self._lineage = Lineage()
 
     def execute(self, context: Context) -> dict[str, Any]:
         """Write the files and return their names and counts.
@@ -128,31 +92,13 @@ class FeedbackToObjectStorageOperator(BaseOperator):
         )
         return {"files": files, "rows": rows, **span}
 
-    def on_kill(self) -> None:
-        """Read no more; the file under way is not written."""
-        if self._thread is not None:
-            self._thread.stop()
-
-    def get_openlineage_facets_on_complete(self, task_instance: Any) -> Any:
-        """Return what was read and written, for OpenLineage."""
-        return self._lineage.as_openlineage()
-
-    def _window(self, context: Context) -> Window:
-        return closed_window(
-            cast("dict[str, Any]", context),
-            start=as_moment(self.start, "start"),
-            end=as_moment(self.end, "end"),
-            lag=seconds(self.lag, "lag"),
-            look_back=seconds(self.look_back, "look_back"),
-        )
-
     def _jobs(self, kinds: Sequence[str], window: Window, form: Format) -> Iterator[Job]:
         """Yield a job for each file."""
         if self.mode is not None and (self.mode not in MODES or "bounces" not in kinds):
             raise ConfigurationError(
                 f"mode is {' or '.join(MODES)}, of bounces only, not {self.mode!r}", setting="mode, kinds"
             )
-        accounts = self._accounts()
+        accounts = self.accounts()
         if storage_path(self.path, "path").suffix and len(kinds) == 1:
             if window.start < window.end:
                 chosen = [self._selection(kinds[0], window, account) for account in accounts]
@@ -167,19 +113,6 @@ class FeedbackToObjectStorageOperator(BaseOperator):
     def _selection(self, kind: str, window: Window, account: str | None) -> Selection:
         mode = self.mode if kind == "bounces" else None
         return Selection(kind=kind, window=window, mode=mode, account_id=account)
-
-    def _accounts(self) -> list[str | None]:
-        given = self.account_id
-        if given is None or given == "":
-            return [None]
-        if isinstance(given, str) and not given.startswith("["):
-            return [given]
-        accounts = list(dict.fromkeys(str(account) for account in listed(given, "account_id")))
-        if not accounts or "" in accounts:
-            raise ConfigurationError(
-                "account_id is a list without an account, or with an empty one", setting="account_id"
-            )
-        return list(accounts)
 
     def _file_name(self, chosen: Selection, window: Window, form: Format) -> str:
         """Return the name of a day's file. It holds the whole window: the file is of this run, and of no other."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from airflow_provider_messaging.transfers._arguments import KINDS
+from airflow_provider_messaging.transfers._gaps import FillFeedbackGapsOperator
 from airflow_provider_messaging.transfers._landing import FeedbackToObjectStorageOperator
 from airflow_provider_messaging.transfers._loading import FeedbackToSqlOperator
 
-__all__ = ["KINDS", "FeedbackToObjectStorageOperator", "FeedbackToSqlOperator"]
+__all__ = ["KINDS", "FeedbackToObjectStorageOperator", "FeedbackToSqlOperator", "FillFeedbackGapsOperator"]
