@@ -13,10 +13,12 @@ from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.delivery.attribution import Sent
 from airflow_provider_messaging.hooks._feedback_files import Source
 from airflow_provider_messaging.hooks._storage import open_binary, storage_path
+from airflow_provider_messaging.vendors.marigold.segments import DELIVERIES
 from airflow_provider_messaging.vendors.marigold.webhooks import SENT, canonical_type
 
 SUFFIXES = (".ndjson", ".ndjson.gz")
 _MAGIC = re.compile(r"[*?\[]")
+_SENT_SEGMENTS = f"/kind={DELIVERIES}"
 _PART = re.compile(r"\.part-\d+$")
 """What is being written at this moment, or was when its task was killed."""
 
@@ -101,6 +103,9 @@ def _found(source: str, setting: str) -> list[str]:
     if path.fs.isdir(path.path):
         names = _named(source.rstrip("/"), setting, path.fs.find(path.path))
         return [name for name in names if name.endswith(SUFFIXES)]
+    if source.rstrip("/").endswith(_SENT_SEGMENTS) and not path.fs.exists(path.path):
+        # The receiver makes the folder with the first segment; until then nobody has been told of a message.
+        return []
     magic = _MAGIC.search(source)
     if magic is None or path.fs.exists(path.path):
         return [source]

@@ -107,3 +107,9 @@ def test_a_bounce_of_which_the_webhook_tells_no_type_suppresses_nobody(
     sent = manifest(tmp_path / "manifest.ndjson", {"m-1": ADA})
     counts = attribute(**paths, manifest_path=sent)
     assert (counts["attributed"], counts["addresses"]) == (1, 0)
+
+
+def test_a_folder_of_messages_sent_that_is_not_there_yet_names_nobody(paths: dict[str, Any], root: Path) -> None:
+    land_segment(root, [event("failed", "m-1"), event("complaint", "m-2")])
+    counts = attribute(**paths, manifest_path=str(root / "kind=deliveries"))
+    assert (counts["messages"], counts["attributed"]) == (0, 1)
