@@ -72,6 +72,12 @@ TESTS: dict[str, tuple[str | None, ...]] = {
         None,
         None,
     ),
+    "DAGs that start on the [vendor's webhooks](docs/webhooks.md#into-dags), gaps filled": (
+        "e2e/test_webhook_dag.py::test_a_bounce_puts_its_address_on_the_blacklist_within_seconds",
+        None,
+        None,
+        None,
+    ),
     "[from feedback to the blacklist](docs/suppression.md)": (
         "operators/test_suppression_attribution.py",
         "operators/test_suppression_kill.py",

@@ -65,18 +65,12 @@ class FeedbackToObjectStorageOperator(PullOperator):
         :raises AirflowFailException: where a retry is of no use.
         """
         with no_retry_where_useless():
-            kinds = checked_kinds(self.kinds)
-            check_positive(self.page_size, "page_size")
-            check_positive(self.max_concurrency, "max_concurrency")
+            kinds = self.checked()
             form = format_of(self.path, self.format)
-            window = self._window(context)
+            window = self.window(context)
             jobs = list(self._jobs(kinds, window, form))
-            self._thread = LoopThread("messaging-landing")
             with MarigoldHook(self.marigold_conn_id) as hook:
-                landing = Landing(
-                    hook, hook.client, jobs, page_size=self.page_size, max_concurrency=limited(self.max_concurrency)
-                )
-                rows = self._thread.run(landing.run)
+                rows = self.pull(hook, jobs)
         rows = {kind: rows.get(kind, 0) for kind in kinds}
         span = {"start": window.start.isoformat(), "end": window.end.isoformat()}
         sources = [FEEDBACK[kind].url(hook.client.api.base_url, hook.client.api.overrides) for kind in kinds]

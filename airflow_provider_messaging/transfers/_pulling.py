@@ -12,6 +12,7 @@ from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.core.windows import Window
 from airflow_provider_messaging.hooks._inputs import as_moment, listed
 from airflow_provider_messaging.hooks._lineage import Lineage
+from airflow_provider_messaging.hooks._settings import limited
 from airflow_provider_messaging.hooks._thread import LoopThread
 from airflow_provider_messaging.hooks._window import LAG, LOOK_BACK, closed_window, seconds
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
@@ -77,7 +78,8 @@ class PullOperator(BaseOperator):
     def pull(self, hook: MarigoldHook, jobs: Sequence[Job]) -> dict[str, int]:
         """Write the files and return how many rows were read, by kind."""
         self._thread = LoopThread("messaging-landing")
-        landing = Landing(hook, hook.client, jobs, page_size=self.page_size, max_concurrency=self.max_concurrency)
+        in_flight = limited(self.max_concurrency)
+        landing = Landing(hook, hook.client, jobs, page_size=self.page_size, max_concurrency=in_flight)
         return self._thread.run(landing.run)
 
     def window(self, context: Context) -> Window:
