@@ -1,14 +1,14 @@
-"""From a bounce to EngageOne's blacklist within seconds: what the vendor's webhook tells starts a run. Needs Airflow 3.3.
+"""From a bounce to EngageOne's blacklist within seconds: what the vendor's webhook tells starts a run.
 
 A receiver of webhooks lands events as segments below the folder ``webhooks``. A watcher looks there from the triggerer;
-new segments start a run, which loads them and suppresses who can't or won't be written to. A bounce on sending names its
-recipient; of complaints and unsubscribes the recipient is found in the events of messages sent, where the webhook is
-subscribed to those, or in the manifests of the sends. The DAG is paused until you switch it on.
+new segments start a run, which loads them and suppresses who can't or won't be written to. A bounce on sending names
+its recipient; of complaints and unsubscribes the recipient is found in the events of messages sent, which the webhook
+is to be subscribed to. Where it is not, give the manifests of the sends. The DAG is paused until you switch it on.
 
 Soft bounces are left to `bounces_to_blacklist`, which counts them over weeks.
 
-Needs the connections ``engageone_default`` and ``messaging_db`` (any SQL database). Files go below the folder that the
-environment variable ``MESSAGING_DEMO_DIR`` names.
+Needs Airflow 3.3, and the connections ``engageone_default`` and ``messaging_db`` (any SQL database). Files go below the
+folder that the environment variable ``MESSAGING_DEMO_DIR`` names.
 """
 
 from __future__ import annotations

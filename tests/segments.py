@@ -30,7 +30,10 @@ def event(what: str, reference: str, *, at: datetime = AT, recipient: str | None
     """An event as the vendor posts it and the receiver writes it; one of a delivery has a recipient."""
     details: dict[str, Any] = {"account_id": "a", "external_reference": reference}
     if what in ("failed", "sent"):
-        details |= {"timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%f0"), "recipient": recipient or f"{reference}@example.com"}
+        details |= {
+            "timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%f0"),
+            "recipient": recipient or f"{reference}@example.com",
+        }
     else:
         details |= {"timestamp": at.strftime("%Y-%m-%dT%H:%M:%S.%f0+00:00"), "mailbox": "bounce@service.slgnt.eu"}
     if what == "failed":

@@ -190,8 +190,8 @@ class AttributeFeedbackOperator(AttributionOperator):
         nothing else, the result of a send, or a list of any of these; the folder ``kind=deliveries`` of a receiver of
         webhooks counts as one. Not needed where all that suppresses names its recipient, as the webhook's failed
         deliveries do.
-    :param source_path: landed feedback: a file, the folder, the result of `FeedbackToObjectStorageOperator`, a folder of
-        the webhook's segments, a batch of `WebhookEventTrigger`, or a list of any of these.
+    :param source_path: landed feedback: a file, the folder, the result of `FeedbackToObjectStorageOperator`, a folder
+        of the webhook's segments, a batch of `WebhookEventTrigger`, or a list of any of these.
     :param addresses_path: NDJSON, one line for each address to suppress, sorted: ``email``, ``reason`` (``Complaint``,
         ``Recipient Unsubscribed``, ``Hard Bounce``, ``Spam Bounce``, ``Soft Bounce``: the first that is true),
         ``category``, and of the events with that reason: ``references`` (of the first 20 messages), ``events`` (their

@@ -51,13 +51,13 @@ log = logging.getLogger(__name__)
 
 
 class FillFeedbackGapsOperator(PullOperator):
-    """Pulls the feedback of a closed window, and adds what the webhook missed to its folder, as one more segment a kind.
+    """Pulls the feedback of a closed window, and adds what the webhook missed to its folder: one more segment a kind.
 
     An event is known if the folder has one of the same kind and reference, of the same second, in a segment or in a
     landed file. A bounce that the webhook told without its type (it does so of all indirect ones) is added as well,
     with its type. What is added are the vendor's rows, as a landing writes them; `WebhookEventTrigger` reports the new
-    segments like any other, and all that reads segments takes them. A second run adds nothing. Memory does not grow with
-    the number of events.
+    segments like any other, and all that reads segments takes them. A second run adds nothing. Memory does not grow
+    with the number of events.
 
     Returns ``{"files": [...], "start", "end"}`` and, each by kind, ``pulled``, ``known``, ``filled`` (by earlier runs),
     ``missing`` and ``completed`` (of the known ones: added with their type): ``known + filled + missing == pulled``, so
@@ -65,8 +65,8 @@ class FillFeedbackGapsOperator(PullOperator):
     events, and the number of files.
 
     :param path: the root folder of the segments.
-    :param look_back: as for the landing. The vendor tries for a day to post an event: what is younger than that may still
-        come, and is then there twice, once pulled and once posted.
+    :param look_back: as for the landing. The vendor tries for a day to post an event: what is younger than that may
+        still come, and is then there twice, once pulled and once posted.
 
     The other parameters are those of `FeedbackToObjectStorageOperator`.
     """
@@ -90,9 +90,7 @@ class FillFeedbackGapsOperator(PullOperator):
             "end": window.end.isoformat(),
         }
         log.info("Of %s events, the webhook missed %s, of which %s were filled before", *_words(result))
-        emit_asset_events(
-            cast("dict[str, Any]", context), location=self.path, extra={**result, "files": len(files)}
-        )
+        emit_asset_events(cast("dict[str, Any]", context), location=self.path, extra={**result, "files": len(files)})
         sources = [FEEDBACK[kind].url(hook.client.api.base_url, hook.client.api.overrides) for kind in kinds]
         collect_hook_lineage(hook, inputs=sources, outputs=files)
         added = sum(result["missing"].values()) + sum(result["completed"].values())

@@ -43,16 +43,17 @@ class FeedbackToSqlOperator(BaseOperator):
     in the table, `updated` what was there with other values. The task's outlets get the counts as extra of their
     asset events.
 
-    :param source_path: a file, a list of files, a folder, the result of `FeedbackToObjectStorageOperator`, or a batch of
-        `WebhookEventTrigger`; NDJSON (``.gz`` is unpacked) of the vendor's rows or of its webhook's events, or Parquet. Of manifests: the same, or the result of the operator that sent.
+    :param source_path: a file, a list of files, a folder, the result of `FeedbackToObjectStorageOperator`, or a batch
+        of `WebhookEventTrigger`; NDJSON (``.gz`` is unpacked) of the vendor's rows or of its webhook's events, or
+        Parquet. Of manifests: the same, or the result of the operator that sent.
     :param table: the table, with its schema where the database needs one. What stands in double quotes is exact
         (``"Mail Events"``), the rest follows the database's own rules of upper and lower case.
     :param sql_conn_id: any connection whose hook is of Airflow's common SQL provider. PostgreSQL, MySQL, MariaDB and
         SQLite are tested.
     :param kinds: what to load from a folder; of a single file without ``kind=…`` in its path: what it holds.
         ``manifest``, by itself, loads manifests, which have a table of their own.
-    :param since: ISO 8601 or a datetime: leave out folders ``date=…`` of days that ended before it. What is loaded twice
-        changes nothing, so it need not be exact. Not for manifests.
+    :param since: ISO 8601 or a datetime: leave out folders ``date=…`` of days that ended before it. What is loaded
+        twice changes nothing, so it need not be exact. Not for manifests.
     :param create_table: make the table with its indexes if it does not exist; one that exists is left as it is.
     :param commit_every: rows a transaction, at most.
     """

@@ -24,9 +24,9 @@ _EVER = 2**62
 class WebhookEventTrigger(JournaledTrigger):
     """Fires when the receiver of webhooks has landed segments; for an `AssetWatcher`. Airflow 3.3 or later.
 
-    Each event is a batch: ``{"batch_id", "number", "path", "segments", "count", "kinds", "start", "end", "vendor"}``: the
-    segments that are new, how many events they hold, and of which kinds; no addresses. All that they hold happened in
-    ``start <= timestamp < end``, whole seconds.
+    Each event is a batch: ``{"batch_id", "number", "path", "segments", "count", "kinds", "start", "end", "vendor"}``:
+    the segments that are new, how many events they hold, and of which kinds; no addresses. All that they hold happened
+    in ``start <= timestamp < end``, whole seconds.
 
     What has been reported is kept in the state store of the asset, so that a restart neither loses nor repeats
     anything, as `FeedbackEventTrigger` does. Watchers of one folder share one reader, which lists it in a thread.

@@ -215,9 +215,7 @@ def test_what_nobody_takes_is_a_dead_letter_after_five_posts(
     assert dead["event"] == taker.events[0]
 
 
-def test_a_receiver_that_is_down_gets_the_events_when_it_is_back(
-    sandbox: Sandbox, bring: Callable[..., Any]
-) -> None:
+def test_a_receiver_that_is_down_gets_the_events_when_it_is_back(sandbox: Sandbox, bring: Callable[..., Any]) -> None:
     with taking() as gone:
         pass
     sandbox.settings(webhook_backoff=0.01)

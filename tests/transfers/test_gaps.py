@@ -158,9 +158,7 @@ def test_what_a_landing_wrote_is_known_as_well(root: Path, happened: Callable[..
     assert fill(root, kinds=["bounces"])["known"] == {"bounces": 3}
 
 
-def test_what_happened_outside_of_the_window_is_left_alone(
-    root: Path, sandbox: Sandbox, marigold_conn: str
-) -> None:
+def test_what_happened_outside_of_the_window_is_left_alone(root: Path, sandbox: Sandbox, marigold_conn: str) -> None:
     sandbox.seed("complaints", 10, "2026-03-10T12:00:00Z", "2026-03-10T12:59:59Z")
     result = fill(root, start="2026-03-10T12:30:00Z", end="2026-03-10T13:00:00Z")
     assert result["missing"] == of_each(0, 5, 0)
@@ -207,9 +205,7 @@ def test_the_counts_go_to_the_outlets(root: Path, happened: Callable[..., list[E
 
 
 @pytest.mark.parametrize(("argument", "value"), [("kinds", ["deliveries"]), ("page_size", 0), ("max_concurrency", 0)])
-def test_an_argument_that_makes_no_sense_is_refused(
-    root: Path, marigold_conn: str, argument: str, value: Any
-) -> None:
+def test_an_argument_that_makes_no_sense_is_refused(root: Path, marigold_conn: str, argument: str, value: Any) -> None:
     with pytest.raises(AirflowFailException, match=argument):
         fill(root, **{argument: value})
 
