@@ -66,13 +66,13 @@ def receive(root: Path, events: list[Event]) -> None:
             land_segment(root, chosen, compressed=kind == "bounces")
 
 
-def operator(root: Path, **arguments: Any) -> FillFeedbackGapsOperator:
+def operator(root: Path | str, **arguments: Any) -> FillFeedbackGapsOperator:
     now = datetime.now(UTC)
     window = {"start": (now - timedelta(hours=1)).isoformat(), "end": now.isoformat()}
     return FillFeedbackGapsOperator(task_id="fill", path=str(root), **{**window, "lag": 0, "page_size": 4, **arguments})
 
 
-def fill(root: Path, **arguments: Any) -> dict[str, Any]:
+def fill(root: Path | str, **arguments: Any) -> dict[str, Any]:
     return operator(root, **arguments).execute(task_context())
 
 
@@ -177,6 +177,16 @@ def test_the_segments_load_beside_those_of_the_webhook(
         "complaint": 2,
         "list_unsubscribe": 2,
     }
+
+
+@pytest.mark.usefixtures("object_storage")
+def test_it_works_on_object_storage(happened: Callable[..., list[Event]]) -> None:
+    happened(2)
+    root = "memory://lake/webhooks"
+    result = fill(root)
+    assert result["missing"] == of_each(6, 2, 2)
+    assert [name.startswith(root) for name in result["files"]] == [True] * 3
+    assert fill(root)["filled"] == result["missing"]
 
 
 def test_a_pull_that_fails_leaves_no_file_of_its_kind(

@@ -1,5 +1,5 @@
 from __future__ import annotations
 
-from tests.contexts import fresh_tokens
+from tests.contexts import fresh_tokens, object_storage
 
-__all__ = ["fresh_tokens"]
+__all__ = ["fresh_tokens", "object_storage"]

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from airflow.sdk import Asset, AssetWatcher
+from airflow.sdk import Asset, AssetWatcher, ObjectStoragePath
 from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_messaging.core.errors import ConfigurationError
@@ -303,6 +303,19 @@ async def test_a_folder_that_is_not_there_yet_is_waited_for(root: Path, state: A
         name = land_segment(root, [event("failed", "m-1")])
         await running.until(lambda: running.events)
     assert segments(running.payloads()) == [name]
+
+
+@pytest.mark.usefixtures("object_storage")
+async def test_it_works_on_object_storage(root: Path, state: AssetState) -> None:
+    local = Path(land_segment(root, [event("failed", "m-1")], compressed=True))
+    name = f"memory://lake/webhooks/{local.relative_to(root)}"
+    async with triggerer() as running:
+        running.start(watcher(root, path="memory://lake/webhooks"), state)
+        await settle(running, 0.3)
+        ObjectStoragePath(name).fs.put_file(str(local), ObjectStoragePath(name).path)
+        await running.until(lambda: running.events)
+    assert segments(running.payloads()) == [name]
+    assert running.payloads()[0]["count"] == 1
 
 
 async def test_trouble_with_the_storage_is_waited_out(
