@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 from airflow.sdk import Asset, AssetWatcher, ObjectStoragePath
-from airflow.triggers.base import BaseEventTrigger
 
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.triggers.marigold import WebhookEventTrigger
@@ -404,9 +403,3 @@ def test_an_argument_that_makes_no_sense_is_refused(root: Path, options: dict[st
     with pytest.raises(ConfigurationError) as caught:
         watcher(root, **options)
     assert caught.value.setting == setting
-
-
-def test_an_older_airflow_is_told_when_the_dag_is_read(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(BaseEventTrigger, "create_shared_stream_producer", raising=False)
-    with pytest.raises(ConfigurationError, match=r"WebhookEventTrigger needs Airflow 3\.3"):
-        watcher(root)
