@@ -57,7 +57,7 @@ class FillFeedbackGapsOperator(PullOperator):
     landed file. A bounce that the webhook told without its type (it does so of all indirect ones) is added as well,
     with its type. What is added are the vendor's rows, as a landing writes them; `WebhookEventTrigger` reports the new
     segments like any other, and all that reads segments takes them. A second run adds nothing. Memory does not grow
-    with the number of events.
+    with the number of events. See ``docs/webhooks.md``.
 
     Returns ``{"files": [...], "start", "end"}`` and, each by kind, ``pulled``, ``known``, ``filled`` (by earlier runs),
     ``missing`` and ``completed`` (of the known ones: added with their type): ``known + filled + missing == pulled``, so

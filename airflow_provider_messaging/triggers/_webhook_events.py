@@ -29,7 +29,8 @@ class WebhookEventTrigger(JournaledTrigger):
     in ``start <= timestamp < end``, whole seconds.
 
     What has been reported is kept in the state store of the asset, so that a restart neither loses nor repeats
-    anything, as `FeedbackEventTrigger` does. Watchers of one folder share one reader, which lists it in a thread.
+    anything, as `FeedbackEventTrigger` does. Watchers of one folder share one reader, which lists it in a thread. See
+    ``docs/webhooks.md``.
 
     :param path: the receiver's root folder, on any object storage.
     :param kinds: some of ``bounces``, ``complaints``, ``list_unsubscribes``, ``deliveries``, ``other``.
