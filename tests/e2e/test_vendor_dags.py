@@ -92,6 +92,16 @@ def test_pressnxpress_asks_everybody_once_and_rejects_another_spelling(
     assert spellings["orderid"] == {"orderId"}
 
 
+def test_mapped_sends_stand_among_functions_that_use_hooks(airflow: LocalAirflow, sandbox_process: Sandbox) -> None:
+    sandbox_process.reset()
+    found = run(airflow, "marigold_taskflow", "count")
+    assert found["count"] == {"segments": 2, "accepted": 8, "subscribers": 1}
+    for index, accepted in enumerate((3, 5)):
+        sent = airflow.client.xcom("marigold_taskflow", found["run_id"], "send", map_index=index)
+        assert (sent["messages"], sent["accepted"]) == (accepted, accepted)
+    assert sandbox_process.counts("marigold") == {"total": 8, "distinct": 8, "duplicates": 0}
+
+
 def test_a_failed_dag_sends_an_sms(airflow: LocalAirflow, sandbox_process: Sandbox) -> None:
     before = sandbox_process.counts("messangi")["total"]
     airflow.client.wait_for_dag("alerting")
