@@ -69,6 +69,8 @@ class FeedbackToObjectStorageOperator(PullOperator):
             form = format_of(self.path, self.format)
             window = self.window(context)
             jobs = list(self._jobs(kinds, window, form))
+            # Who tries it out wonders where a bounce of a minute ago is.
+            self.log.info("Reading what happened from %s to before %s (lag: %s)", window.start, window.end, self.lag)
             with MarigoldHook(self.marigold_conn_id) as hook:
                 rows = self.pull(hook, jobs)
         rows = {kind: rows.get(kind, 0) for kind in kinds}
