@@ -187,52 +187,81 @@ _CONFIG = {
     ),
 }
 
+
+def _required(label: str, description: str) -> dict[str, Any]:
+    """A text that the form marks with a star."""
+    return {"label": label, "description": description, "schema": {"type": "string"}}
+
+
 _TRANSPORT_FIELDS = {
-    "connect_timeout": _text("Connect timeout", "Seconds until a connection stands. Default: 10.", kind="number"),
-    "read_timeout": _text("Read timeout", "Seconds without a byte of the answer. Default: 60.", kind="number"),
-    "proxy": _text("Proxy", "URL of an HTTP proxy. Default: the environment's."),
-    "verify": _text("Verify TLS", "true, false, or the path of a file of trusted certificates. Default: true."),
-    "client_cert": _text("Client certificate", "Path of a PEM file on the workers."),
-    "client_key": _text("Client key", "Path of the certificate's key, where it is a file of its own."),
+    "connect_timeout": _text(
+        "Connect timeout", "Seconds until the vendor's host is reached. Default: 10.", kind="number"
+    ),
+    "read_timeout": _text("Read timeout", "Seconds to wait for more of an answer. Default: 60.", kind="number"),
+    "proxy": _text("Proxy", "URL of an HTTP proxy. Default: that of the worker's environment (HTTPS_PROXY)."),
+    "verify": _text(
+        "Verify TLS",
+        "true, or the path of a file of trusted certificates on the workers, or false to trust anybody. Default: true.",
+    ),
+    "client_cert": _text("Client certificate", "Only if the vendor or a gateway asks for one: path of a PEM file."),
+    "client_key": _text("Client key", "Path of the certificate's key, if it is a file of its own."),
 }
 
-_ENDPOINTS = _text("Endpoints", "Paths to use instead of ours, as JSON: name of the endpoint → path.", format="json")
+
+# Those send 0 for an empty port when they test a connection, and take it for another one then.
+_PORT = "443 if your Airflow is 3.3.1 or 3.3.2: Test needs it there"
+
+
+def _endpoints(example: str) -> dict[str, Any]:
+    return {
+        "endpoints": _text(
+            "Endpoint paths",
+            f"Only where a default path is wrong for your account. Name of the endpoint: its path, such as {example}",
+            kind="object",
+        )
+    }
+
 
 _MARIGOLD = {
     "connection-type": "marigold",
     "hook-class-name": "airflow_provider_messaging.hooks.marigold.MarigoldHook",
     "hook-name": _NAMES["marigold"],
     "ui-field-behaviour": {
-        "hidden-fields": ["port", "schema"],
+        "hidden-fields": ["schema"],
         "relabeling": {
             "login": "Client ID",
             "password": "Client secret",
             "host": "Host override",
         },
         "placeholders": {
-            "login": "the OAuth client ID",
-            "password": "the OAuth client secret",
-            "host": "leave empty, or https://… instead of the customer's",
+            "login": "required: the OAuth client ID",
+            "password": "required: the OAuth client secret",
+            "host": "leave empty; the Customer below decides",
+            "port": _PORT,
         },
     },
     "conn-fields": {
-        "account_id": _text("Account ID", "The Marigold Engage account (tenant) that the client belongs to."),
-        "customer": _text("Customer", "First part of your host name: contoso in contoso.sdc.slgnt.eu."),
-        "region": _text("Region", "eu: slgnt.eu, us: slgnt.us. Default: eu.", enum=["eu", "us"], default="eu"),
-        "audience": _text("Audience", "What the token is for. Default: https://sdc.slgnt.eu"),
-        "token_url": _text(
-            "Token URL",
-            "Where tokens come from, if not from auth.slgnt.eu (us: auth.slgnt.us).",
-            format="url",
+        "account_id": _required("Account ID", "The Marigold Engage account (tenant) that the client belongs to."),
+        "customer": _text(
+            "Customer",
+            "First part of your host name: contoso in contoso.sdc.slgnt.eu. Required without a host override.",
         ),
-        "endpoints": _ENDPOINTS,
+        "region": _text(
+            "Region", "eu: …sdc.slgnt.eu, us: …sdc.slgnt.us. Default: eu.", enum=["eu", "us"], default="eu"
+        ),
+        "audience": _text("Audience", "Only if Marigold gave you another than https://sdc.slgnt.eu."),
+        "token_url": _text(
+            "Token URL", "Only if tokens come from elsewhere than https://auth.slgnt.eu (or .us).", format="url"
+        ),
         "sender": _text("Sender", "From whom alerts come that name no sender: an address, or Name <address>."),
         "tracking_verified": _text(
-            "Tracking verified",
-            "Somebody has seen that the tracking path is right for this account: a 404 then means an unknown message.",
+            "Tracking path verified",
+            "Leave off until somebody has tracked a message that exists: from then on a 404 means that the message was "
+            "not taken, and it is sent again.",
             kind="boolean",
         ),
         **_TRANSPORT_FIELDS,
+        **_endpoints('{"bounces": "/bounces/v1/bounces"}'),
     },
 }
 
@@ -241,31 +270,47 @@ _ENGAGEONE = {
     "hook-class-name": "airflow_provider_messaging.hooks.engageone.EngageOneHook",
     "hook-name": _NAMES["engageone"],
     "ui-field-behaviour": {
-        "hidden-fields": ["port", "schema"],
+        "hidden-fields": ["schema"],
         "relabeling": {"login": "Client ID", "password": "Secret", "host": "Host override"},
         "placeholders": {
-            "login": "the client ID of the client credentials",
-            "password": "their secret, shown once when they are made",
-            "host": "leave empty, or https://… that has all services below it",
+            "login": "required: the client ID of the client credentials",
+            "password": "required: their secret, shown once when they are made",
+            "host": "leave empty; a URL here replaces those of all services",
+            "port": _PORT,
         },
     },
     "conn-fields": {
-        "customer_id": _text("Customer ID", "As the client credentials show it, case included; often eocm-…"),
-        "region": _text(
-            "Region", "Of the account: the private API is api.{region}.communicate.engageone.co.", default="us-east-1"
+        "customer_id": _required(
+            "Customer ID", "As the client credentials show it, upper and lower case included: often eocm-…"
         ),
-        "users_url": _text("Users API URL", "Where tokens come from. Default: the vendor's.", format="url"),
-        "public_url": _text("Public API URL", "Of the region: needed for the blacklist and to verify.", format="url"),
+        "region": _text(
+            "Region",
+            "Of your account: the private API is https://api.{region}.communicate.engageone.co.",
+            default="us-east-1",
+        ),
+        "public_url": _text(
+            "Public API URL",
+            "Base URL of your region's Public API, needed to blacklist and verify addresses. Ask the vendor for it.",
+            format="url",
+        ),
+        "users_url": _text(
+            "Users API URL",
+            "Only if tokens come from elsewhere than https://usersapi.communicate.engageone.co.",
+            format="url",
+        ),
         "services": _text(
-            "Service URLs", "Of the other services, as JSON: name of the service → base URL.", format="json"
+            "Service URLs",
+            'Only for other services. Name of the service: its base URL, such as {"nlu": "https://…"}',
+            kind="object",
         ),
         "unblacklist_verified": _text(
-            "Removal verified",
-            "Somebody has seen that the path of removals from the blacklist is right: a 404 then means not listed.",
+            "Removal path verified",
+            "Leave off until somebody has taken an address off the blacklist: from then on a 404 means that it was not "
+            "listed.",
             kind="boolean",
         ),
-        "endpoints": _ENDPOINTS,
         **_TRANSPORT_FIELDS,
+        **_endpoints('{"blacklist": "/blacklist"}'),
     },
 }
 
@@ -274,27 +319,39 @@ _MESSANGI = {
     "hook-class-name": "airflow_provider_messaging.hooks.messangi.MessangiHook",
     "hook-name": _NAMES["messangi"],
     "ui-field-behaviour": {
-        "hidden-fields": ["port", "schema"],
+        "hidden-fields": ["schema"],
         "relabeling": {"login": "User name", "host": "Host override"},
         "placeholders": {
-            "login": "leave empty with an API key",
-            "password": "leave empty with an API key",
+            "login": "required, unless the API key below is filled in",
+            "password": "required, unless the API key below is filled in",
             "host": "leave empty for https://elastic.messangi.me",
+            "port": _PORT,
         },
     },
     "conn-fields": {
-        "api_key": _text("API key", "Used instead of user name and password where it is given.", format="password"),
-        "two_factor_token": _text("2FA token", "Sent when the vendor asks for it with status 402.", format="password"),
-        "subscribers_prefix": _text("Subscribers prefix", "Path before /lists and /owners for this account: /name/v1."),
-        "sender": _text("Sender", "From whom a message is that names no sender; not for e-mail."),
-        "default_region": _text("Default region", "Country of phone numbers without a country code, two letters: BR."),
+        "api_key": _text(
+            "API key", "Fill in this, or user name and password. If both are there, the key is used.", format="password"
+        ),
+        "two_factor_token": _text(
+            "2FA token",
+            "Only if your user has two-factor authentication: sent when the vendor asks.",
+            format="password",
+        ),
+        "sender": _text("Sender", "From whom SMS and chat messages are that name no sender of their own."),
+        "default_region": _text(
+            "Default region", "Country of phone numbers without a country code, as two letters: BR."
+        ),
+        "subscribers_prefix": _text(
+            "Subscribers prefix",
+            "Needed for lists and subscribers: the path before /lists, such as /name/v1. Ask the vendor for it.",
+        ),
         "lookup_by_reference": _text(
-            "Look-up by reference",
-            "Somebody has seen that an SMS can be looked up by its external ID, which is then sent along.",
+            "Look-up verified",
+            "Leave off until somebody has found an SMS by its external ID: from then on a lost answer is looked up.",
             kind="boolean",
         ),
-        "endpoints": _ENDPOINTS,
         **_TRANSPORT_FIELDS,
+        **_endpoints('{"get_message": "/raven/v2/messages/{message_id}"}'),
     },
 }
 
@@ -303,26 +360,32 @@ _PRESSNXPRESS = {
     "hook-class-name": "airflow_provider_messaging.hooks.pressnxpress.PressnxpressHook",
     "hook-name": _NAMES["pressnxpress"],
     "ui-field-behaviour": {
-        "hidden-fields": ["login", "port", "schema"],
+        "hidden-fields": ["login", "schema"],
         "relabeling": {"password": "API key", "host": "API URL"},
         "placeholders": {
-            "password": "the organization's API token",
+            "password": "required: the organization's API token",
             "host": "leave empty for https://api.pressnxpress.com/v2",
+            "port": _PORT,
         },
     },
     "conn-fields": {
         "touchpoint_token": _text(
-            "Touchpoint token", "Of the touchpoint that feedback is asked for.", format="password"
+            "Touchpoint token",
+            "Of the touchpoint that feedback is asked for where a task names none.",
+            format="password",
         ),
         "touchpoint_tokens": _text(
             "More touchpoint tokens",
-            "Where there are several touchpoints, as JSON: a name of yours → token.",
-            format="json",
+            'Only for several touchpoints. A name of yours: its token, such as {"after-delivery": "…"}',
+            kind="object",
         ),
         "content_type": _text(
-            "Content type", "How contacts are sent. Default: json.", enum=["json", "form"], default="json"
+            "Content type",
+            "How contacts are sent. Change it only if the vendor asks for form fields. Default: json.",
+            enum=["json", "form"],
+            default="json",
         ),
-        "endpoints": _ENDPOINTS,
         **_TRANSPORT_FIELDS,
+        **_endpoints('{"enqueue_sms": "/channel/sms/{touchpoint_token}/enqueue"}'),
     },
 }

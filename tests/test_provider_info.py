@@ -158,10 +158,13 @@ def test_every_field_has_a_label_and_a_help_text_that_ends_like_a_sentence(descr
         assert len(field["description"]) > 10, name
 
 
+REQUIRED = {"marigold": {"account_id"}, "engageone": {"customer_id"}}
+
+
 @BY_NAME
-def test_every_field_may_be_left_empty(described: dict[str, Any]) -> None:
-    for name, field in described["conn-fields"].items():
-        assert "null" in field["schema"]["type"], name
+def test_a_field_may_be_left_empty_unless_no_connection_works_without_it(described: dict[str, Any]) -> None:
+    starred = {name for name, field in described["conn-fields"].items() if "null" not in field["schema"]["type"]}
+    assert starred == REQUIRED.get(described["connection-type"], set())
 
 
 @BY_NAME

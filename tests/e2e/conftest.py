@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dev.browser import NoBrowser, running_browser
 from dev.local_airflow import LocalAirflow
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -62,3 +63,13 @@ def airflow(sandbox_process: Any, data_dir: Path) -> Iterator[LocalAirflow]:
     }
     with LocalAirflow(ROOT / ".airflow" / "e2e", ROOT / "example_dags", env) as running:
         yield running
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    """A headless Chromium."""
+    try:
+        with running_browser() as running:
+            yield running
+    except NoBrowser as error:
+        pytest.skip(str(error))

@@ -56,7 +56,6 @@ def test_the_form_calls_login_and_password_by_the_vendors_names(form: dict[str, 
     fields = form["standard_fields"]
     assert fields["login"]["title"] == "Client ID"
     assert fields["password"]["title"] == "Client secret"
-    assert fields["port"]["hidden"] is True
     assert fields["url_schema"]["hidden"] is True
 
 
@@ -122,3 +121,10 @@ def test_a_saved_connection_is_shown_without_its_secret_and_keeps_it(airflow: Lo
         client.request("DELETE", path)
     with pytest.raises(AirflowApiError):
         client.get(path)
+
+
+@pytest.mark.parametrize("vendor", ["marigold", "engageone", "messangi", "pressnxpress"])
+def test_the_command_line_tests_a_connection_as_well(airflow: LocalAirflow, sandbox: Sandbox, vendor: str) -> None:
+    said = airflow.run("connections", "test", f"{vendor}_default")
+    assert "Connection success!" in said
+    assert "sandbox-" not in said.replace("sandbox-client", "")

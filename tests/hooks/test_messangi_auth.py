@@ -104,14 +104,14 @@ def test_a_token_that_stays_refused_is_renewed_once_only(messangi: Connect, sand
     sandbox.faults([fault("status", status=401)])
     with pytest.raises(AuthenticationError) as caught:
         send(messangi())
-    assert caught.value.setting == "login and password"
+    assert caught.value.setting == "login (user name) and password"
     assert len(requests(sandbox, "login")) == 2
 
 
 def test_a_bad_login_names_login_and_password(messangi: Connect, sandbox: Sandbox) -> None:
     with pytest.raises(AuthenticationError) as caught:
         send(messangi(password="wrong-password"))
-    assert caught.value.setting == "login and password"
+    assert caught.value.setting == "login (user name) and password"
     assert caught.value.operation == "login"
     assert not caught.value.retryable
     assert [request["status"] for request in requests(sandbox, "login")] == [403]
@@ -208,7 +208,7 @@ def test_the_form_tries_an_api_key_without_a_prefix(messangi: Connect, sandbox: 
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"password": "wrong-password"}, "login and password"),
+        ({"password": "wrong-password"}, "login (user name) and password"),
         ({"extra": {"subscribers_prefix": "/wrong/v1"}}, "extra 'subscribers_prefix'"),
         ({"extra": {"two_factor_token": ...}}, "extra 'two_factor_token'"),
     ],

@@ -71,7 +71,7 @@ def test_a_host_replaces_the_vendors(connect: Connect) -> None:
 @pytest.mark.parametrize(
     ("fields", "setting"),
     [
-        ({"login": None, "password": None}, "extra 'api_key', or login and password"),
+        ({"login": None, "password": None}, "extra 'api_key', or login (user name) and password"),
         ({"login": None}, "login (user name)"),
         ({"password": None}, "password"),
         ({"password": "***"}, "password"),

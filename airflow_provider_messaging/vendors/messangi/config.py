@@ -50,7 +50,7 @@ class MessangiConfig:
         if not api_key:
             if not parts.login and not parts.password:
                 raise parts.error(
-                    "neither an API key nor a user name is given", "extra 'api_key', or login and password"
+                    "neither an API key nor a user name is given", "extra 'api_key', or login (user name) and password"
                 )
             username = parts.require(parts.login, "login (user name)")
             password = parts.require(parts.password, "password")

@@ -19,7 +19,7 @@ def read_problem(config: MessangiConfig, response: Response) -> Problem:
     """Read an error, whatever there is of it, and say which setting of the connection it is about."""
     setting, credentials = "", False
     if response.status == 401:
-        setting = "extra 'api_key' (keys may expire)" if config.api_key else "login and password"
+        setting = "extra 'api_key' (keys may expire)" if config.api_key else "login (user name) and password"
     elif response.status == 402:
         credentials = True
         setting = "extra 'two_factor_token'" + (
@@ -33,7 +33,7 @@ def read_problem(config: MessangiConfig, response: Response) -> Problem:
 def read_login_problem(config: MessangiConfig, response: Response) -> Problem:
     """The same for a login: bad credentials are answered by 403."""
     if response.status in _REFUSED_LOGIN:
-        return _problem(config, response, "login and password", True)
+        return _problem(config, response, "login (user name) and password", True)
     return read_problem(config, response)
 
 

@@ -115,7 +115,7 @@ def test_a_problem_that_is_no_json_is_still_one() -> None:
     ("fields", "status", "setting"),
     [
         ({"api_key": "key"}, 401, "extra 'api_key' (keys may expire)"),
-        ({"username": "u"}, 401, "login and password"),
+        ({"username": "u"}, 401, "login (user name) and password"),
         ({"api_key": "key"}, 402, "extra 'two_factor_token' (the vendor asks for one)"),
         (
             {"api_key": "key", "two_factor_token": "t"},
@@ -134,7 +134,7 @@ def test_a_refusal_names_the_setting(fields: dict[str, str], status: int, settin
 @pytest.mark.parametrize("status", [400, 401, 403, 422])
 def test_a_refused_login_is_about_the_login(status: int) -> None:
     problem = read_login_problem(config(username="u"), answer({}, status))
-    assert (problem.setting, problem.credentials) == ("login and password", True)
+    assert (problem.setting, problem.credentials) == ("login (user name) and password", True)
 
 
 @pytest.mark.parametrize(
