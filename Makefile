@@ -125,6 +125,18 @@ webhooks: $(VENV)/.stamp ## post 100,000 events while the receiver is killed thr
 backfill: $(VENV)/.stamp ## 30 days of hourly feedback by backfill on a real Airflow, a third of the runs killed or run twice
 	$(BIN)/python -m dev.backfill $(ARGS)
 
+# Celery, an S3 client and an S3 server. What they need of python-dateutil is older than what the constraints pin.
+.venv-scale/.stamp: pyproject.toml constraints/airflow-$(AIRFLOW).txt constraints/overrides.txt | $(VENV)/.stamp
+	@test -x .venv-scale/bin/python || $(UV) venv --quiet --python $(BIN)/python .venv-scale
+	@grep -v '^python-dateutil' constraints/airflow-$(AIRFLOW).txt > .venv-scale/constraints.txt
+	$(UV) pip install --quiet --compile-bytecode --python .venv-scale/bin/python \
+	    --constraint .venv-scale/constraints.txt --override constraints/overrides.txt --editable '.[test,scale]'
+	@touch $@
+
+.PHONY: scale
+scale: .venv-scale/.stamp ## a sharded send on Celery, Redis and PostgreSQL; one of two workers is killed (ARGS="--messages 1000000")
+	.venv-scale/bin/python -m dev.scale $(ARGS)
+
 .PHONY: chaos
 chaos: $(VENV)/.stamp ## kill workers in the middle of sends, on a real Airflow: nothing twice, nothing lost (ARGS="--seeds 24")
 	$(BIN)/python -m dev.chaos $(ARGS)

@@ -39,6 +39,10 @@ def get_provider_info() -> dict[str, Any]:
                 "integration-name": _NAMES["engageone"],
                 "python-modules": ["airflow_provider_messaging.operators.suppression"],
             },
+            {
+                "integration-name": _NAMES["marigold"],
+                "python-modules": ["airflow_provider_messaging.operators.sharding"],
+            },
         ],
         "sensors": _modules("sensors", "marigold", "engageone"),
         "triggers": _modules("triggers", "marigold", "engageone"),

@@ -9,13 +9,13 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO
 
 from dev.airflow_client import AirflowClient
-from dev.processes import Child, ProcessError, free_port, signals_held, stop
+from dev.processes import Child, ProcessError, free_port, kill, signals_held, stop
 
 COMPONENTS = ("metadatabase", "scheduler", "triggerer", "dag_processor")
 
@@ -49,6 +49,7 @@ class LocalAirflow:
     :param home: AIRFLOW_HOME; a home that an earlier LocalAirflow made is replaced.
     :param dags_folder: the folder whose DAGs are loaded, not paused.
     :param env: further environment variables, such as ``AIRFLOW_CONN_…``; they win over the settings here.
+    :param more: arguments of ``airflow`` for further components by name, workers for instance.
     :param progress: is told what goes on, a line at a time.
     """
 
@@ -58,6 +59,7 @@ class LocalAirflow:
         dags_folder: Path,
         env: Mapping[str, str] | None = None,
         *,
+        more: Mapping[str, Sequence[str]] | None = None,
         progress: Callable[[str], None] = lambda line: None,
     ) -> None:
         self.home = home.resolve()
@@ -66,11 +68,12 @@ class LocalAirflow:
         self.client = AirflowClient(self.url)
         self.env = _environment(self.home, dags_folder.resolve(), self.port, env or {})
         self._progress = progress
-        self._commands = {
-            "api-server": ["--host", "127.0.0.1", "--port", str(self.port)],
-            "dag-processor": [],
-            "scheduler": ["--skip-serve-logs"],
-            "triggerer": ["--skip-serve-logs"],
+        self._commands: dict[str, Sequence[str]] = {
+            "api-server": ["api-server", "--host", "127.0.0.1", "--port", str(self.port)],
+            "dag-processor": ["dag-processor"],
+            "scheduler": ["scheduler", "--skip-serve-logs"],
+            "triggerer": ["triggerer", "--skip-serve-logs"],
+            **(more or {}),
         }
         self._children: list[Child] = []
         self._lock: IO[str] | None = None
@@ -80,7 +83,7 @@ class LocalAirflow:
             self._prepare_home()
             self._progress("migrating the metadata database")
             self.run("db", "migrate")
-            self._progress("starting api-server, scheduler, dag-processor and triggerer")
+            self._progress(f"starting {', '.join(self._commands)}")
             for component in self._commands:
                 self.start(component)
             self.wait_until_healthy()
@@ -148,17 +151,20 @@ class LocalAirflow:
     def start(self, component: str) -> None:
         """Start one component; its log goes on where it ended."""
         log = self.home / f"{component}.log"
-        command = [_airflow(), component, *self._commands[component]]
+        command = [_airflow(), *self._commands[component]]
         self._children.append(Child(component, command, env=self.env, log=log))
 
-    def halt(self, component: str, *, grace: float = 15.0) -> None:
+    def halt(self, component: str, *, grace: float = 15.0, at_once: bool = False) -> None:
         """Stop one component, until it is started again.
 
         :param grace: seconds until it is killed; 0 leaves it no time to put anything in order.
+        :param at_once: SIGKILL to all of its processes, and no other signal: what a lost machine looks like.
         """
         halted = [child for child in self._children if child.name == component]
         self._children = [child for child in self._children if child.name != component]
         with signals_held():
+            if at_once:
+                kill(halted)
             stop(halted, grace=grace)
 
     def _prepare_home(self) -> None:

@@ -84,6 +84,15 @@ def stop(children: Sequence[Child], *, grace: float = 10.0) -> None:
     wait_until(lambda: not any(map(_runs, family)), timeout=5, what="end of processes after SIGKILL", every=0.05)
 
 
+def kill(children: Sequence[Child]) -> None:
+    """Send SIGKILL to the children and all they started, and nothing before it. They remain to be stopped."""
+    for process in {psutil.Process(child.pid) for child in children if child._process.poll() is None} | {
+        process for child in children for process in _family(child)
+    }:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
 def _family(child: Child) -> set[psutil.Process]:
     try:
         return set(psutil.Process(child.pid).children(recursive=True)) | _session(child)

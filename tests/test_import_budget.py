@@ -21,6 +21,7 @@ MODULES = tuple(
         "operators.pressnxpress",
         "operators.suppression",
         "notifications.marigold",
+        "operators.sharding",
         "notifications.messangi",
         "sensors.marigold",
         "sensors.engageone",

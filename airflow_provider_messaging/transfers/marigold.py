@@ -6,5 +6,12 @@ from airflow_provider_messaging.transfers._arguments import KINDS
 from airflow_provider_messaging.transfers._gaps import FillFeedbackGapsOperator
 from airflow_provider_messaging.transfers._landing import FeedbackToObjectStorageOperator
 from airflow_provider_messaging.transfers._loading import FeedbackToSqlOperator
+from airflow_provider_messaging.transfers._windows import FeedbackWindowsOperator
 
-__all__ = ["KINDS", "FeedbackToObjectStorageOperator", "FeedbackToSqlOperator", "FillFeedbackGapsOperator"]
+__all__ = [
+    "KINDS",
+    "FeedbackToObjectStorageOperator",
+    "FeedbackToSqlOperator",
+    "FeedbackWindowsOperator",
+    "FillFeedbackGapsOperator",
+]
