@@ -37,7 +37,8 @@ DATA = ROOT / ".airflow" / "scale-data"
 PIDS = DATA / "pids"
 DAG_ID = "scale_send"
 BUCKET = "mail"
-STORAGE = f"s3://{BUCKET}"
+CONNECTION = "aws_default"
+STORAGE = f"s3://{CONNECTION}@{BUCKET}"
 INVALID_EVERY = 1_000
 LATENCY = 0.2
 """Seconds of each request to the vendor."""
@@ -107,7 +108,10 @@ def main() -> int:
             **sandbox.connections,
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": url,
             "AIRFLOW__CELERY__RESULT_BACKEND": f"db+{url}",
-            "AIRFLOW_CONN_AWS_DEFAULT": storage.connection,
+            f"AIRFLOW_CONN_{CONNECTION.upper()}": storage.connection,
+            # Nothing goes to Amazon, whatever the path.
+            "AWS_ENDPOINT_URL_S3": storage.url,
+            "AWS_EC2_METADATA_DISABLED": "true",
             "MESSAGING_SCALE_STORAGE": STORAGE,
             "MESSAGING_SCALE_ROWS": str(arguments.rows),
             "MESSAGING_SCALE_PIDS": str(PIDS),
@@ -140,7 +144,7 @@ def run(
     airflow.client.wait_for_dag(DAG_ID)
     run_id = airflow.client.trigger(DAG_ID, {"messages": source})
     progress(f"{arguments.messages:,} messages, shards of {arguments.rows:,}, {SLOTS} sends at once")
-    lost = kill(airflow, sandbox, arguments, progress)
+    lost = kill(airflow, sandbox, run_id, arguments, progress)
     last: list[str] = []
 
     def tell(line: str) -> None:
@@ -181,10 +185,12 @@ def run(
     )
 
 
-def kill(airflow: LocalAirflow, sandbox: Sandbox, arguments: argparse.Namespace, progress: Progress) -> list[int]:
+def kill(
+    airflow: LocalAirflow, sandbox: Sandbox, run_id: str, arguments: argparse.Namespace, progress: Progress
+) -> list[int]:
     """Kill one worker with all its processes, as a lost node would be, once a third is accepted and it is sending.
 
-    Return the map indices of the sends that ran there.
+    Return the map indices of the sends that ran there; none if the run ended before.
     """
     victim = WORKERS[-1]
     worker = psutil.Process(airflow.pid(victim))
@@ -193,6 +199,8 @@ def kill(airflow: LocalAirflow, sandbox: Sandbox, arguments: argparse.Namespace,
 
     def ready() -> bool:
         airflow.check()
+        if airflow.client.dag_run(DAG_ID, run_id)["state"] in {"success", "failed"}:
+            return True
         accepted = sandbox.counts("marigold")["total"]
         if accepted < aim:
             return False
@@ -207,6 +215,8 @@ def kill(airflow: LocalAirflow, sandbox: Sandbox, arguments: argparse.Namespace,
 
     wait_until(ready, timeout=arguments.timeout, what=f"{aim} messages accepted", every=1.0)
     accepted = sandbox.counts("marigold")["total"]
+    if not running:
+        return []
     airflow.halt(victim, grace=0, at_once=True)
     lost = sorted(running.values())
     progress(f"killed {victim} (SIGKILL, all its processes) at {accepted:,} accepted, in the middle of sends {lost}")
@@ -312,6 +322,7 @@ class Storage:
     """The S3 API."""
 
     def __init__(self, url: str) -> None:
+        self.url = url
         self.connection = json.dumps(
             {"conn_type": "aws", "login": "scale", "password": "scale-secret", "extra": {"endpoint_url": url}}
         )
@@ -324,7 +335,7 @@ class Storage:
         return f"{STORAGE}/{name}"
 
     def lines(self, location: str) -> Iterator[dict[str, Any]]:
-        data = self._fs.cat_file(location)
+        data = self._fs.cat_file(location.replace(f"{CONNECTION}@", "", 1))
         for line in (gzip.decompress(data) if location.endswith(".gz") else data).splitlines():
             yield json.loads(line)
 
@@ -335,7 +346,6 @@ def object_storage() -> Iterator[Storage]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command: list[str | Path] = [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)]
-    os.environ.setdefault("AWS_EC2_METADATA_DISABLED", "true")
     child = Child("moto", command, env=dict(os.environ), log=DATA / "moto.log")
 
     def answers() -> bool:

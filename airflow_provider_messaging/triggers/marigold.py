@@ -7,6 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
+import msgspec
+
 from airflow_provider_messaging.core.errors import MessagingError
 from airflow_provider_messaging.core.flow import Api, Flow
 from airflow_provider_messaging.core.watch import Watch
@@ -14,6 +16,7 @@ from airflow_provider_messaging.hooks._inputs import as_moment
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.triggers._base import MOST_FAILURES, WaitingTrigger
 from airflow_provider_messaging.triggers._feedback_events import FeedbackEventTrigger
+from airflow_provider_messaging.triggers._shared import ask
 from airflow_provider_messaging.triggers._watching import WatchTrigger
 from airflow_provider_messaging.triggers._webhook_events import WebhookEventTrigger
 from airflow_provider_messaging.vendors.marigold.query import FeedbackQuery, count_feedback
@@ -30,6 +33,9 @@ __all__ = ["ArchiveTrigger", "BounceTrigger", "DeliveryTrigger", "FeedbackEventT
 
 class BounceTrigger(WaitingTrigger):
     """Waits until enough feedback is there. Only reads; its event holds counts and references.
+
+    All triggers of a triggerer that ask the same of the same account share each poll; all of one connection share its
+    HTTP connections.
 
     :param marigold_conn_id: a connection of type ``marigold``.
     :param min_count: fires when at least that many rows match.
@@ -86,10 +92,17 @@ class BounceTrigger(WaitingTrigger):
     async def wait(self) -> dict[str, Any]:
         query = self.query()
         failures = 0
-        async with self.connected() as (api, transport):
+        hook = self.make_hook()
+        client = await hook.aclient()
+        place = (client.api.base_url, *sorted(client.api.overrides.items()))
+        question = (client.config.cache_key, place, client.options, msgspec.json.encode(query))
+        async with hook.async_transport(client) as transport:
             while True:
+                pause = self.poll_interval
                 try:
-                    found = await transport.run(count_feedback(api, query))
+                    found, age = await ask(
+                        question, lambda: transport.run(count_feedback(client.api, query)), self.poll_interval
+                    )
                 except MessagingError as error:
                     failures += 1
                     if not error.retryable or failures >= MOST_FAILURES:
@@ -97,10 +110,11 @@ class BounceTrigger(WaitingTrigger):
                     self.log.warning("poll %d in a row failed: %s", failures, error)
                 else:
                     failures = 0
+                    pause = max(0.0, pause - age)
                     if found.count >= self.min_count:
                         return found.as_dict()
                     self.log.info("%d of %d rows are there", found.count, self.min_count)
-                await asyncio.sleep(self.poll_interval)
+                await asyncio.sleep(pause)
 
 
 class DeliveryTrigger(WatchTrigger):
