@@ -87,6 +87,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--messages", type=int, default=100_000)
     parser.add_argument("--rows", type=int, default=5_000, help="rows of a shard")
+    parser.add_argument("--rate", type=int, default=500, help="messages a second of each send")
     parser.add_argument("--timeout", type=float, default=1_800, help="seconds for the run")
     parser.add_argument("--redis", default="redis://127.0.0.1:6379/0")
     parser.add_argument("--postgres", default="postgresql://postgres@127.0.0.1:5432", help="without a database")
@@ -114,6 +115,7 @@ def main() -> int:
             "AWS_EC2_METADATA_DISABLED": "true",
             "MESSAGING_SCALE_STORAGE": STORAGE,
             "MESSAGING_SCALE_ROWS": str(arguments.rows),
+            "MESSAGING_SCALE_RATE": str(arguments.rate),
             "MESSAGING_SCALE_PIDS": str(PIDS),
         }
         workers = {
@@ -143,7 +145,8 @@ def run(
     sandbox.faults([{"operation": "send_email", "fault": "latency", "delay": LATENCY}])
     airflow.client.wait_for_dag(DAG_ID)
     run_id = airflow.client.trigger(DAG_ID, {"messages": source})
-    progress(f"{arguments.messages:,} messages, shards of {arguments.rows:,}, {SLOTS} sends at once")
+    progress(f"{arguments.messages:,} messages, shards of {arguments.rows:,}")
+    progress(f"{SLOTS} sends at once, each {arguments.rate} messages a second")
     lost = kill(airflow, sandbox, run_id, arguments, progress)
     last: list[str] = []
 

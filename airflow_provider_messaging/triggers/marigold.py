@@ -92,6 +92,7 @@ class BounceTrigger(WaitingTrigger):
     async def wait(self) -> dict[str, Any]:
         query = self.query()
         failures = 0
+        told: int | None = None
         hook = self.make_hook()
         client = await hook.aclient()
         place = (client.api.base_url, *sorted(client.api.overrides.items()))
@@ -113,7 +114,10 @@ class BounceTrigger(WaitingTrigger):
                     pause = max(0.0, pause - age)
                     if found.count >= self.min_count:
                         return found.as_dict()
-                    self.log.info("%d of %d rows are there", found.count, self.min_count)
+                    # Not at every poll: thousands of triggers would write little else.
+                    if found.count != told:
+                        told = found.count
+                        self.log.info("%d of %d rows are there", found.count, self.min_count)
                 await asyncio.sleep(pause)
 
 

@@ -40,6 +40,11 @@ with DAG(
         rejects_path=STORAGE + "/rejects",
     )
     send = TellingSend.partial(
-        task_id="send", pool="marigold", on_rejected="continue", reconcile_window=5, rate_limit=2_000
+        task_id="send",
+        # As many at once as the vendor's limit allows: slots of the pool × rate_limit.
+        pool="marigold",
+        rate_limit=float(os.environ.get("MESSAGING_SCALE_RATE", "500")),
+        on_rejected="continue",
+        reconcile_window=5,
     ).expand_kwargs(shard.output)
     CombineResultsOperator(task_id="combine", results=send.output, shards_path=STORAGE + "/shards")
