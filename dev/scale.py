@@ -16,6 +16,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -73,8 +74,10 @@ class Account:
     outcomes: Counter[str]
     rejects: int
     requests: int
-    lost: list[int]
-    """Map indices of the sends that were running on the worker that was killed."""
+    lost: dict[int, int]
+    """The sends that were running on the worker that was killed, and how many messages of each were accepted then."""
+    rows: int
+    """Of a shard."""
     checks: list[tuple[str, bool]] = field(default_factory=list)
 
     def check(self, what: str, *values: object) -> None:
@@ -185,44 +188,54 @@ def run(
         rejects=sum(1 for path in total["rejects_path"] for _ in storage.lines(path)),
         requests=sum(line["count"] for line in sends),
         lost=lost,
+        rows=arguments.rows,
     )
 
 
 def kill(
     airflow: LocalAirflow, sandbox: Sandbox, run_id: str, arguments: argparse.Namespace, progress: Progress
-) -> list[int]:
+) -> dict[int, int]:
     """Kill one worker with all its processes, as a lost node would be, once a third is accepted and it is sending.
 
-    Return the map indices of the sends that ran there; none if the run ended before.
+    Return the sends that ran there, by map index, and how many messages of each were accepted by then; none if the
+    run ended before.
     """
     victim = WORKERS[-1]
     worker = psutil.Process(airflow.pid(victim))
     aim = arguments.messages // 3
+    seen: dict[int, float] = {}
     running: dict[int, int] = {}
+    next_look = 0.0
 
     def ready() -> bool:
-        airflow.check()
-        if airflow.client.dag_run(DAG_ID, run_id)["state"] in {"success", "failed"}:
-            return True
-        accepted = sandbox.counts("marigold")["total"]
-        if accepted < aim:
+        nonlocal next_look
+        if time.monotonic() >= next_look:
+            next_look = time.monotonic() + 5
+            airflow.check()
+            if airflow.client.dag_run(DAG_ID, run_id)["state"] in {"success", "failed"}:
+                return True
+        lines = [line.split() for line in PIDS.read_text().splitlines()] if PIDS.exists() else []
+        for _, pid in lines:
+            seen.setdefault(int(pid), time.monotonic())
+        if sandbox.counts("marigold")["total"] < aim:
             return False
         family = {process.pid for process in worker.children(recursive=True)}
-        started = (line.split() for line in PIDS.read_text().splitlines())
-        now = {int(pid): int(index) for index, pid in started if int(pid) in family}
-        fresh = now.keys() - running.keys()
         running.clear()
-        running.update(now)
-        # Neither just begun nor just ended: so that something is under way in the middle.
-        return bool(now) and not fresh and sandbox.counts("marigold")["total"] > accepted
+        running.update({int(pid): int(index) for index, pid in lines if int(pid) in family})
+        # Long enough at it to have sent something, and not so long as to have sent everything.
+        middle = 0.3 * arguments.rows / arguments.rate
+        return any(middle < time.monotonic() - seen[pid] < 2 * middle for pid in running)
 
-    wait_until(ready, timeout=arguments.timeout, what=f"{aim} messages accepted", every=1.0)
-    accepted = sandbox.counts("marigold")["total"]
+    wait_until(ready, timeout=arguments.timeout, what=f"{aim} messages accepted", every=0.1)
     if not running:
-        return []
+        return {}
     airflow.halt(victim, grace=0, at_once=True)
-    lost = sorted(running.values())
-    progress(f"killed {victim} (SIGKILL, all its processes) at {accepted:,} accepted, in the middle of sends {lost}")
+    recipients = [each["recipient"] for each in sandbox.iter_deliveries("marigold")]
+    sent = Counter(int(each.split(".")[1].partition("@")[0]) // arguments.rows for each in recipients)
+    lost = {index: sent[index] for index in sorted(running.values())}
+    progress(f"killed {victim} (SIGKILL, all its processes) at {len(recipients):,} accepted")
+    for index, count in lost.items():
+        progress(f"  send[{index}] was running there, {count:,} of its messages were accepted")
     return lost
 
 
@@ -240,7 +253,8 @@ def judge(account: Account) -> None:
     account.checks.append(("the manifests name what the vendor has", account.manifest == account.references))
     account.check("lines with the outcome accepted, all lines", account.outcomes["accepted"], account.manifest_lines)
     account.check("rejected, lines of the rejects files", total["rejected"], account.rejects)
-    account.checks.append(("the worker was killed while it was sending", bool(account.lost)))
+    middle = sum(0 < count < account.rows * 0.99 for count in account.lost.values())
+    account.checks.append((f"sends that were cut off in the middle: {middle}", middle > 0))
     again = sum(count for tries, count in account.tries.items() if tries > 1)
     account.checks.append((f"its sends were tried again: {again} of {len(account.lost)}", again >= len(account.lost)))
 

@@ -33,6 +33,7 @@ with DAG(
         source_path=MESSAGES,
         shards_path=FOLDER + "/shards",
         rows_per_shard=400,
+        on_rejected="continue",
         manifests_path=FOLDER + "/manifests",
         rejects_path=FOLDER + "/rejects",
     )

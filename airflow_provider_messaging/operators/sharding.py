@@ -59,9 +59,9 @@ class ShardMessagesOperator(BaseOperator):
     :param rows_per_shard: the most rows of a shard; None for no limit.
     :param bytes_per_shard: the most bytes of a shard before compression; None for no limit.
     :param compressed: whether shards are gzipped. Default: as the first file is; those of Parquet are.
-    :param unique_field: where a row may hold a reference of its own. One that an earlier row has is refused here,
-        since no shard sees the others' rows. This takes 16 to 32 bytes for each row with a reference; None does not
-        look.
+    :param unique_field: where a row may hold a reference of its own. One that an earlier row has, valid or not, is
+        refused here, since no shard sees the others' rows. This takes 16 to 32 bytes for each row with a reference;
+        None does not look.
     :param on_rejected: a row that repeats a reference fails the task (``fail``), or is left out (``continue``).
     :param manifests_path: a folder: each send gets a file in it as its ``manifest_path``.
     :param rejects_path: a folder: each send gets a file in it as its ``rejects_path``, and the rows that repeat a
