@@ -203,7 +203,7 @@ def kill(
     victim = WORKERS[-1]
     worker = psutil.Process(airflow.pid(victim))
     aim = arguments.messages // 3
-    seen: dict[int, float] = {}
+    sent: Counter[int] = Counter()
     running: dict[int, int] = {}
     next_look = 0.0
 
@@ -214,26 +214,22 @@ def kill(
             airflow.check()
             if airflow.client.dag_run(DAG_ID, run_id)["state"] in {"success", "failed"}:
                 return True
-        lines = [line.split() for line in PIDS.read_text().splitlines()] if PIDS.exists() else []
-        for _, pid in lines:
-            seen.setdefault(int(pid), time.monotonic())
-        if sandbox.counts("marigold")["total"] < aim:
+        for delivery in sandbox.deliveries(vendor="marigold", offset=sent.total()):
+            sent[row_of(delivery["recipient"]) // arguments.rows] += 1
+        if sent.total() < aim:
             return False
+        lines = [line.split() for line in PIDS.read_text().splitlines()]
         family = {process.pid for process in worker.children(recursive=True)}
         running.clear()
         running.update({int(pid): int(index) for index, pid in lines if int(pid) in family})
-        # Long enough at it to have sent something, and not so long as to have sent everything.
-        middle = 0.3 * arguments.rows / arguments.rate
-        return any(middle < time.monotonic() - seen[pid] < 2 * middle for pid in running)
+        return any(0.3 * arguments.rows < sent[index] < 0.7 * arguments.rows for index in running.values())
 
     wait_until(ready, timeout=arguments.timeout, what=f"{aim} messages accepted", every=0.1)
     if not running:
         return {}
     airflow.halt(victim, grace=0, at_once=True)
-    recipients = [each["recipient"] for each in sandbox.iter_deliveries("marigold")]
-    sent = Counter(int(each.split(".")[1].partition("@")[0]) // arguments.rows for each in recipients)
     lost = {index: sent[index] for index in sorted(running.values())}
-    progress(f"killed {victim} (SIGKILL, all its processes) at {len(recipients):,} accepted")
+    progress(f"killed {victim} (SIGKILL, all its processes) at {sent.total():,} accepted")
     for index, count in lost.items():
         progress(f"  send[{index}] was running there, {count:,} of its messages were accepted")
     return lost
@@ -279,6 +275,10 @@ def show(account: Account) -> None:
 
 def recipient(row: int) -> str:
     return f"buyer.{row}@example.com"
+
+
+def row_of(address: str) -> int:
+    return int(address.split(".")[1].partition("@")[0])
 
 
 def is_valid(row: int) -> bool:

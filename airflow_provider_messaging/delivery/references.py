@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from array import array
 from dataclasses import dataclass
+from functools import lru_cache
 
 _EMPTY = 0
 
@@ -24,9 +25,17 @@ class SendIdentity:
 
     def reference(self, row: int) -> str:
         """Return the reference of a row that has none: 32 hexadecimal digits."""
-        parts = (self.dag_id, self.run_id, self.task_id, str(self.map_index), str(self.generation), str(row))
-        text = "".join(f"{len(part)}:{part}" for part in parts)
-        return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+        digest = _of_send(self.dag_id, self.run_id, self.task_id, self.map_index, self.generation).copy()
+        text = str(row)
+        digest.update(f"{len(text)}:{text}".encode())
+        return digest.hexdigest()
+
+
+@lru_cache(maxsize=8)
+def _of_send(dag_id: str, run_id: str, task_id: str, map_index: int, generation: int) -> hashlib.blake2b:
+    """Return the digest that those of all rows of a send begin with."""
+    parts = (dag_id, run_id, task_id, str(map_index), str(generation))
+    return hashlib.blake2b("".join(f"{len(part)}:{part}" for part in parts).encode(), digest_size=16)
 
 
 class ReferenceSet:

@@ -57,7 +57,11 @@ class ShortForm:
 
     def is_vendor_form(self, row: Mapping[str, Any]) -> bool:
         """Tell the form of a row. Null means absent: tables with a column for everything have many."""
-        return any(row.get(name) is not None for name in self.objects)
+        # A loop: a generator would take twice as long, for every row.
+        for name in self.objects:  # noqa: SIM110
+            if row.get(name) is not None:
+                return True
+        return False
 
     def expand(self, row: Mapping[str, Any]) -> dict[str, Any]:
         """Return the row in the vendor's form. Names that have no place stay where they are."""
