@@ -16,40 +16,54 @@ import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-BATCH = 100
-PATH = "/api/send/v1/email"
+EMAIL = "/api/send/v1/email"
+ENQUEUE = "/channel/mail/benchmark/enqueue"
 HEADERS = {"Authorization": "Bearer benchmark", "Content-Type": "application/json"}
 
 
-def batches(source: Path) -> Iterator[list[Any]]:
-    """Yield the rows of a file as values, a hundred at a time: what a user would do."""
-    with source.open("rb") as lines:
-        while batch := list(map(json.loads, islice(lines, BATCH))):
-            yield batch
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """:param batch: messages of a request; 1 means one object, not a list of one."""
+
+    url: str
+    source: Path
+    in_flight: int
+    folder: Path
+    batch: int
+
+    @property
+    def path(self) -> str:
+        return EMAIL if self.batch > 1 else ENQUEUE
+
+    def values(self) -> Iterator[tuple[int, Any]]:
+        """Yield the bodies of requests as values, and how many messages each has: what a user would do."""
+        with self.source.open("rb") as lines:
+            while rows := list(map(json.loads, islice(lines, self.batch))):
+                yield len(rows), rows if self.batch > 1 else rows[0]
+
+    def bodies(self) -> Iterator[tuple[int, bytes]]:
+        """The same, made of the lines as they are: what can't be done with less."""
+        with self.source.open("rb") as lines:
+            while rows := [line.rstrip() for line in islice(lines, self.batch)]:
+                yield len(rows), b"[" + b",".join(rows) + b"]" if self.batch > 1 else rows[0]
 
 
-def bodies(source: Path) -> Iterator[tuple[int, bytes]]:
-    """Yield bodies made of the lines as they are: what can't be done with less."""
-    with source.open("rb") as lines:
-        while batch := [line.rstrip() for line in islice(lines, BATCH)]:
-            yield len(batch), b"[" + b",".join(batch) + b"]"
-
-
-def ceiling(url: str, source: Path, in_flight: int, folder: Path) -> int:
+def ceiling(job: Job) -> int:
     """Write bodies that are made before, and look at no answer but for its end: what the server takes at most."""
     requests = deque(
-        (count, b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (PATH.encode(), len(body)) + body)
-        for count, body in bodies(source)
+        (count, b"POST %b HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n" % (job.path.encode(), len(body)) + body)
+        for count, body in job.bodies()
     )
     taken = 0
 
     async def work() -> None:
         nonlocal taken
-        reader, writer = await asyncio.open_connection("127.0.0.1", int(url.rpartition(":")[2]))
+        reader, writer = await asyncio.open_connection("127.0.0.1", int(job.url.rpartition(":")[2]))
         while requests:
             count, request = requests.popleft()
             writer.write(request)
@@ -58,14 +72,14 @@ def ceiling(url: str, source: Path, in_flight: int, folder: Path) -> int:
         writer.close()
 
     async def main() -> None:
-        await asyncio.gather(*(work() for _ in range(in_flight)))
+        await asyncio.gather(*(work() for _ in range(job.in_flight)))
 
     restart_clocks()
     asyncio.run(main())
     return taken
 
 
-def bare(url: str, source: Path, in_flight: int, folder: Path) -> int:
+def bare(job: Job) -> int:
     """aiohttp and nothing else: the lines as they are, so many requests in flight."""
     import aiohttp
 
@@ -74,87 +88,92 @@ def bare(url: str, source: Path, in_flight: int, folder: Path) -> int:
     async def work(session: aiohttp.ClientSession, ahead: Iterator[tuple[int, bytes]]) -> None:
         nonlocal taken
         for count, body in ahead:
-            async with session.post(url + PATH, data=body, headers=HEADERS) as answer:
+            async with session.post(job.url + job.path, data=body, headers=HEADERS) as answer:
                 answer.raise_for_status()
                 await answer.read()
                 taken += count
 
     async def main() -> None:
-        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=in_flight)) as session:
-            ahead = bodies(source)
-            await asyncio.gather(*(work(session, ahead) for _ in range(in_flight)))
+        async with aiohttp.ClientSession(connector=aiohttp.TCPConnector(limit=job.in_flight)) as session:
+            ahead = job.bodies()
+            await asyncio.gather(*(work(session, ahead) for _ in range(job.in_flight)))
 
     asyncio.run(main())
     return taken
 
 
-def hook(url: str, source: Path, in_flight: int, folder: Path) -> int:
+def hook(job: Job) -> int:
     """The HTTP provider's hook in a loop."""
     from airflow.providers.http.hooks.http import HttpHook
 
     http = HttpHook(method="POST", http_conn_id="bench")
     taken = 0
-    for batch in batches(source):
-        http.run(PATH, json=batch, headers=HEADERS)
-        taken += len(batch)
+    for count, body in job.values():
+        http.run(job.path, json=body, headers=HEADERS)
+        taken += count
     return taken
 
 
-def requests_loop(url: str, source: Path, in_flight: int, folder: Path) -> int:
+def requests_loop(job: Job) -> int:
     """A requests.Session in a loop."""
     import requests
 
     taken = 0
     with requests.Session() as session:
-        for batch in batches(source):
-            session.post(url + PATH, json=batch, headers=HEADERS).raise_for_status()
-            taken += len(batch)
+        for count, body in job.values():
+            session.post(job.url + job.path, json=body, headers=HEADERS).raise_for_status()
+            taken += count
     return taken
 
 
-def requests_threads(url: str, source: Path, in_flight: int, folder: Path) -> int:
+def requests_threads(job: Job) -> int:
     """The same in as many threads as there may be requests in flight."""
     import requests
     from requests.adapters import HTTPAdapter
 
     session = requests.Session()
-    session.mount("http://", HTTPAdapter(pool_maxsize=in_flight))
+    session.mount("http://", HTTPAdapter(pool_maxsize=job.in_flight))
 
-    def post(batch: list[Any]) -> int:
-        session.post(url + PATH, json=batch, headers=HEADERS).raise_for_status()
-        return len(batch)
+    def post(request: tuple[int, Any]) -> int:
+        count, body = request
+        session.post(job.url + job.path, json=body, headers=HEADERS).raise_for_status()
+        return count
 
-    with session, ThreadPoolExecutor(in_flight) as threads:
-        return sum(threads.map(post, batches(source)))
+    with session, ThreadPoolExecutor(job.in_flight) as threads:
+        return sum(threads.map(post, job.values()))
 
 
-def ours(url: str, source: Path, in_flight: int, folder: Path, on_rejected: Any = "continue") -> int:
+def ours(job: Job, on_rejected: Any = "continue") -> int:
     """The operator, as a task runs it: rules, ledger, manifest, rejects, progress."""
     from airflow_provider_messaging.operators.marigold import SendEmailBatchOperator
+    from airflow_provider_messaging.operators.pressnxpress import EnqueueFeedbackOperator
     from tests.contexts import StateStore, task_context
 
-    operator = SendEmailBatchOperator(
+    operator_class, rows = (
+        (SendEmailBatchOperator, "messages_path") if job.batch > 1 else (EnqueueFeedbackOperator, "contacts_path")
+    )
+    operator = operator_class(
         task_id="send",
-        messages_path=str(source),
-        manifest_path=str(folder / "manifest.ndjson"),
-        rejects_path=str(folder / "rejects.ndjson"),
+        manifest_path=str(job.folder / "manifest.ndjson"),
+        rejects_path=str(job.folder / "rejects.ndjson"),
         on_rejected=on_rejected,
-        max_concurrency=in_flight,
+        max_concurrency=job.in_flight,
+        **{rows: str(job.source)},
     )
     result = operator.execute(task_context(store=StateStore(), task=operator))
     count: int = result["accepted"]
-    with (folder / "manifest.ndjson").open() as lines:
+    with (job.folder / "manifest.ndjson").open() as lines:
         if sum(1 for _ in lines) != count:
             raise SystemExit("the manifest is not complete")
     return count
 
 
-def ours_judged(url: str, source: Path, in_flight: int, folder: Path) -> int:
+def ours_judged(job: Job) -> int:
     """The same with `on_rejected="fail"`, the default: all rows are judged before the first is sent."""
-    return ours(url, source, in_flight, folder, "fail")
+    return ours(job, "fail")
 
 
-CLIENTS: dict[str, Callable[[str, Path, int, Path], int]] = {
+CLIENTS: dict[str, Callable[[Job], int]] = {
     "ceiling": ceiling,
     "bare": bare,
     "ours": ours,
@@ -182,10 +201,13 @@ def prepared(client: str, url: str) -> None:
     if client.startswith("ours"):
         connection = {"conn_type": "marigold", "host": url, "login": "id", "password": "benchmark-secret"}
         os.environ["AIRFLOW_CONN_MARIGOLD_DEFAULT"] = json.dumps({**connection, "extra": {"account_id": "account"}})
+        connection = {"conn_type": "pressnxpress", "host": url, "password": "benchmark-key"}
+        extra = {"touchpoint_token": "benchmark-token", "content_type": "json"}
+        os.environ["AIRFLOW_CONN_PRESSNXPRESS_DEFAULT"] = json.dumps({**connection, "extra": extra})
         # A task is a fork of the supervisor, and its DAG file is parsed before it executes anything.
         from airflow.sdk.execution_time import supervisor, task_runner  # noqa: F401
 
-        from airflow_provider_messaging.operators import marigold  # noqa: F401
+        from airflow_provider_messaging.operators import marigold, pressnxpress  # noqa: F401
 
         logging.getLogger("airflow_provider_messaging").setLevel(logging.WARNING)
 
@@ -197,13 +219,21 @@ def main() -> None:
     parser.add_argument("--from", dest="source", type=Path, required=True)
     parser.add_argument("--in-flight", type=int, required=True)
     parser.add_argument("--to", type=Path, required=True)
+    parser.add_argument("--batch", type=int, default=100, help="messages of a request; 1: contacts to enqueue")
     parser.add_argument("--core", type=int)
     arguments = parser.parse_args()
     if arguments.core is not None:
         os.sched_setaffinity(0, {arguments.core})
     prepared(arguments.client, arguments.url)
+    job = Job(
+        url=arguments.url,
+        source=arguments.source,
+        in_flight=arguments.in_flight,
+        folder=arguments.to,
+        batch=arguments.batch,
+    )
     restart_clocks()
-    count = CLIENTS[arguments.client](arguments.url, arguments.source, arguments.in_flight, arguments.to)
+    count = CLIENTS[arguments.client](job)
     seconds, used = time.perf_counter() - _began[0], time.process_time() - _began[1]
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     with urllib.request.urlopen(f"{arguments.url}/stats") as answer:
