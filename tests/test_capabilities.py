@@ -47,6 +47,12 @@ TESTS: dict[str, tuple[str | None, ...]] = {
         "operators/test_messangi_send.py::test_where_the_connection_says_so_a_lost_reply_is_looked_up",
         "hooks/test_pressnxpress_calls.py::test_what_may_have_been_taken_is_not_repeated",
     ),
+    "one file [from many workers](docs/scale.md)": (
+        "e2e/test_sharded_dag.py",
+        "operators/test_sharding.py::test_other_operators_take_shards_as_well",
+        "operators/test_sharding.py::test_other_operators_take_shards_as_well",
+        "operators/test_sharding.py::test_other_operators_take_shards_as_well",
+    ),
     "templates for each row": (
         "operators/test_send_templates.py",
         None,

@@ -1,7 +1,7 @@
 """What a DAG file pays for an import above ``airflow.sdk``: ours, and what a user would import instead.
 
 ``python -m tests.benchmarks.import_cost [--runs 7]``. Milliseconds of processor time, medians; each module in each run
-behind `airflow.sdk`, with what an earlier one brought forgotten. That the budget is kept is a test: ``test_import_budget``.
+behind `airflow.sdk`, with what an earlier one brought forgotten. ``tests/test_import_budget.py`` keeps the budget.
 """
 
 from __future__ import annotations

@@ -64,7 +64,8 @@ def main() -> int:
                 result = found[count] = measured("sharding", "--shard", folder)
             print(
                 f"  {count:9,} rows in {result['shards']} shards {result['seconds']:7.2f} s "
-                f"{result['cpu'] / count * 1e6:6.2f} µs CPU/row, {result['before_mb']:.0f} → {result['peak_mb']:.0f} MB",
+                f"{result['cpu'] / count * 1e6:6.2f} µs CPU/row "
+                f"{result['before_mb']:.0f} → {result['peak_mb']:.0f} MB",
                 flush=True,
             )
         small, large = found[min(found)], found[max(found)]

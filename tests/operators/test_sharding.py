@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -16,11 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_messaging.delivery.shards import Repeats, Shard, ShardLimits, cut
+from airflow_provider_messaging.operators.engageone import BlacklistAddressOperator
 from airflow_provider_messaging.operators.marigold import SendEmailBatchOperator
+from airflow_provider_messaging.operators.messangi import SendMessageOperator
+from airflow_provider_messaging.operators.pressnxpress import EnqueueFeedbackOperator
 from airflow_provider_messaging.operators.sharding import CombineResultsOperator, ShardMessagesOperator
 from airflow_provider_messaging.sandbox.process import Sandbox
 from tests.contexts import StateStore, TaskInstance, task_context
-from tests.operators.conftest import message, messages, read_lines, write_lines
+from tests.operators.conftest import Row, message, messages, read_lines, write_lines
 
 
 class Lines:
@@ -333,6 +337,44 @@ def test_results_that_are_not_those_of_the_shards_fail(tmp_path: Path, results: 
     assert combine([result(40), result(20)], shards_path=folder)["accepted"] == 60
     with pytest.raises(AirflowFailException, match="some sends have no result"):
         combine(results, shards_path=folder)
+
+
+@pytest.mark.parametrize(
+    ("operator_class", "field", "row", "options"),
+    [
+        (BlacklistAddressOperator, "emails", lambda number: {"email": f"user{number}@example.com"}, {}),
+        (
+            SendMessageOperator,
+            "messages",
+            lambda number: {"to": f"+1202555{number:04}", "text": f"Hello {number}"},
+            {"channel": "sms", "sender": "Shop"},
+        ),
+        (EnqueueFeedbackOperator, "contacts", lambda number: {"email": f"user{number}@example.com"}, {}),
+    ],
+)
+def test_other_operators_take_shards_as_well(
+    tmp_path: Path,
+    connections: None,
+    sandbox: Sandbox,
+    operator_class: Any,
+    field: str,
+    row: Callable[[int], Row],
+    options: dict[str, Any],
+) -> None:
+    source = write_lines(tmp_path / "rows.ndjson", [row(100 + number) for number in range(50)])
+    found, folder = shard(
+        tmp_path, source, rows_argument=f"{field}_path", rows_per_shard=20, manifests_path=f"{tmp_path}/manifests"
+    )
+    results = []
+    for number, arguments in enumerate(found):
+        operator = operator_class(task_id="send", **options, **arguments)
+        results.append(
+            operator.execute(task_context(TaskInstance(map_index=number), store=StateStore(), task=operator))
+        )
+    rows_field = next(name for name in results[0] if name in {"addresses", "contacts", "messages"})
+    total = combine(results, shards_path=folder, rows_field=rows_field)
+    assert (total[rows_field], total["accepted"]) == (50, 50)
+    assert len({line["recipient"] for path in total["manifest_path"] for line in read_lines(path)}) == 50
 
 
 def test_sends_of_all_shards_have_references_of_their_own_and_add_up(
