@@ -68,5 +68,5 @@ class InputCheck:
             f"{self.ledger.accepted} messages were accepted by then, and {now}. The task is not retried. Send the "
             "rest of the old input by a new run (airflow-messaging remaining finds it), or clear the task to send "
             "all of the new input, with new references, to those who got it as well",
-            setting="the rows, or what completes them",
+            setting="the rows, or the templates, defaults and attachments that complete them",
         )

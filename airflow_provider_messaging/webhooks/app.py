@@ -51,7 +51,7 @@ def create_app(receiver: Receiver, *, starts_itself: bool = True) -> FastAPI:
             # What is still to come of the body is not read: the connection can't be used for another request.
             headers["Connection"] = "close"
             if refused.status not in {408, 503}:
-                await discard(request, receiver.settings.max_body_bytes)
+                await discard(request)
         return problem(refused, headers)
 
     @app.post(EVENTS)

@@ -13,6 +13,8 @@ SECRET_HEADER = "x-webhook-secret"
 _BEARER = "bearer "
 _BUFFERED_REQUESTS = 64
 """All bodies at hand may take the memory of so many that are as large as they may be."""
+_DISCARDED_BYTES = 4_000_000
+_DISCARDED_SECONDS = 1.0
 
 
 class Refused(Exception):
@@ -116,13 +118,11 @@ class Door:
         return Refused(413, "too_large", f"the body is larger than {self._most_bytes} bytes")
 
 
-async def discard(request: Request, most: int) -> None:
-    """Read what a refused sender is still sending, within a second: he does not see the answer before.
-
-    :param most: bytes.
-    """
+async def discard(request: Request) -> None:
+    """Read what a refused sender is still sending, for a while: he does not see the answer before."""
+    most = _DISCARDED_BYTES
     try:
-        async with asyncio.timeout(1):
+        async with asyncio.timeout(_DISCARDED_SECONDS):
             async for chunk in request.stream():
                 most -= len(chunk)
                 if most < 0:

@@ -239,6 +239,7 @@ def test_source_table_and_connection_are_templates() -> None:
         "source_path": ["in/2026-03-10.ndjson"],
         "table": "events_shoes",
         "sql_conn_id": "db_shoes",
+        "since": None,
     }
 
 

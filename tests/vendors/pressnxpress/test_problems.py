@@ -49,7 +49,11 @@ def test_the_vendors_sentence_is_read_where_there_is_one(body: bytes, message: s
         (401, AuthenticationError, "password (API key) of the connection"),
         (403, AuthenticationError, "password (API key) and extra 'touchpoint_token' of the connection"),
         (404, VendorError, "extra 'touchpoint_token' of the connection (or its host: the vendor's pages name two)"),
-        (429, RateLimitedError, ""),
+        (
+            429,
+            RateLimitedError,
+            "rate_limit or max_concurrency of the task, or the connection's extras 'retry_attempts' and 'retry_budget'",
+        ),
         (302, VendorError, "host of the connection"),
     ],
 )
