@@ -52,6 +52,7 @@ class ShardMessagesOperator(BaseOperator):
     The same input gives the same shards, and a re-run replaces them by themselves. How a run was cut is recorded in
     ``shards.json``, and that run can't be cut otherwise any more: a mapped task knows its shard by its number only,
     so one that starts or is retried after the cut had changed would send rows again that another had sent.
+    See ``docs/scale.md``.
 
     :param source_path: a file on any object storage, or a list of them, in the order in which they are read: NDJSON
         (``.gz`` is unpacked) or Parquet (needs the extra ``parquet``; a null is a field that is not there).
@@ -247,7 +248,7 @@ class CombineResultsOperator(BaseOperator):
     result for each shard, and that together they have as many rows as were cut.
 
     Returns the sums, ``shards``, ``repeated`` (rows that were left out since they repeat a reference), and the lists
-    ``manifest_path`` and ``rejects_path``, which operators that read manifests take as they are.
+    ``manifest_path`` and ``rejects_path``, which operators that read manifests take as they are. See ``docs/scale.md``.
 
     :param results: ``send.output`` of the mapped task.
     :param shards_path: the folder that `ShardMessagesOperator` wrote.

@@ -27,6 +27,7 @@ class FeedbackWindowsOperator(BaseOperator):
         FeedbackToObjectStorageOperator.partial(task_id="land", path="s3://mail/feedback").expand_kwargs(windows.output)
 
     Windows are cut at midnight UTC: the vendor filters by days, so that two windows of one day would both read it.
+    See ``docs/scale.md``.
 
     :param start: as of `FeedbackToObjectStorageOperator`, and so are `end`, `lag` and `look_back`.
     :param days_per_window: days that one task lands.
