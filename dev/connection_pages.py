@@ -92,7 +92,8 @@ class ConnectionPages:
 
     def delete(self, conn_id: str) -> None:
         self._row(conn_id).get_by_role("button", name="Delete Connection").click()
-        self.dialog.get_by_role("button", name="Yes, Delete").click()
+        with self.page.expect_response(lambda answer: answer.request.method == "DELETE"):
+            self.dialog.get_by_role("button", name="Yes, Delete").click()
         self.page.get_by_role("row").filter(has_text=conn_id).wait_for(state="detached")
 
     @property

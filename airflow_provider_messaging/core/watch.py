@@ -42,7 +42,9 @@ class Watch:
         self._goal = goal
         self._stop_when_lost = stop_when_lost
         self._states = {item: state for state, known in (settled or {}).items() for item in known}
-        self._open = {item: "" for item in items if item not in self._states}
+        given = dict.fromkeys(items)
+        self._open = {item: "" for item in given if item not in self._states}
+        self._order = [*(item for item in self._states if item not in given), *given]
         self._lost = sum(state in goal.lost for state in self._states.values())
 
     def note(self, item: str, state: str) -> bool:
@@ -70,7 +72,7 @@ class Watch:
         return _grouped(self._states)
 
     def outcome(self, name: str) -> dict[str, Any]:
-        """Return counts by state, and under `name` the first items of each state."""
+        """Return counts by state, and under `name` the first items of each state, in the order in which they came."""
         groups = self._groups()
         return {
             "total": len(self._states) + len(self._open),
@@ -82,7 +84,8 @@ class Watch:
         }
 
     def _groups(self) -> dict[str, list[str]]:
-        return _grouped({**self._states, **{item: state or UNKNOWN for item, state in self._open.items()}})
+        states = {**self._states, **{item: state or UNKNOWN for item, state in self._open.items()}}
+        return _grouped({item: states[item] for item in self._order})
 
     def __str__(self) -> str:
         return ", ".join(f"{len(items)} {state}" for state, items in self._groups().items()) or "nothing to wait for"

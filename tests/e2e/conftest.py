@@ -65,7 +65,8 @@ def airflow(sandbox_process: Any, data_dir: Path) -> Iterator[LocalAirflow]:
         yield running
 
 
-@pytest.fixture(scope="session")
+# No longer than needed: while it runs, no event loop can run in its thread.
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
     """A headless Chromium."""
     try:

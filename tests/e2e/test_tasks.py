@@ -219,8 +219,12 @@ def test_a_clear_sends_again_with_new_references(
 
 
 def wait_for_deferral(airflow: LocalAirflow, sandbox: Sandbox, dag_id: str, run_id: str) -> None:
-    """Return when the task is deferred and its trigger has polled."""
+    """Return when the task is deferred, its process is over and its trigger has polled."""
     wait_until(lambda: task(airflow, dag_id, run_id)["state"] == "deferred", timeout=60, what="deferral")
+    # Up to five seconds later. A task that goes on before is taken for one that was killed, and tried again (3.3.2).
+    over = f"workload_id={task(airflow, dag_id, run_id)['id']}"
+    log = airflow.home / "scheduler.log"
+    wait_until(lambda: over in log.read_text(), timeout=60, what="end of the process that deferred")
     polls = len(sandbox.requests(operation="bounces"))
     wait_until(lambda: len(sandbox.requests(operation="bounces")) > polls, timeout=30, what="a poll")
 
