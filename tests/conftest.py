@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import hypothesis
 import pytest
 from packaging.version import Version
 from xdist.scheduler import LoadFileScheduling
@@ -43,6 +44,10 @@ def _own_airflow_home() -> Path:
 
 
 HOME = _own_airflow_home()
+
+# How fast the machine is proves nothing.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 
 
 def pytest_unconfigure() -> None:
