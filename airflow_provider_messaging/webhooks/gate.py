@@ -14,7 +14,7 @@ _BEARER = "bearer "
 _BUFFERED_REQUESTS = 64
 """All bodies at hand may take the memory of so many that are as large as they may be."""
 _DISCARDED_BYTES = 4_000_000
-_DISCARDED_SECONDS = 1.0
+_DISCARDED_SECONDS = 5.0
 
 
 class Refused(Exception):

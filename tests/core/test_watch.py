@@ -67,3 +67,10 @@ def test_a_few_examples_of_many_are_named() -> None:
     items = {"failed": list("abcdefg"), "done": ["x"], "lost": ["y"]}
     assert examples(items, {"lost"}) == "y (lost)"
     assert examples(items, {"failed"}) == "a (failed), b (failed), c (failed), d (failed), e (failed), …"
+
+
+def test_the_outcome_names_items_in_the_order_in_which_they_were_given_not_in_that_of_their_end() -> None:
+    watch = Watch(["a", "b", "c"], Goal(reached=frozenset({"done"})), settled={"done": ["earlier", "c"]})
+    watch.note("b", "done")
+    watch.note("a", "done")
+    assert watch.outcome("items")["items"] == {"done": ["earlier", "a", "b", "c"]}

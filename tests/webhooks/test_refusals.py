@@ -88,7 +88,7 @@ def test_an_event_that_comes_again_is_acknowledged_and_not_stored_again(receiver
 
 @pytest.mark.parametrize("says_its_length", [True, False])
 def test_a_body_that_is_too_large_is_refused_before_it_is_read(receiver: Running, says_its_length: bool) -> None:
-    body = encoded("large", padding="x" * 50_000)
+    body = encoded("large", padding="x" * 2_000_000)
     connection = http.client.HTTPConnection("127.0.0.1", receiver.port, timeout=30)
     try:
         chunks = [body[at : at + 1000] for at in range(0, len(body), 1000)]
