@@ -7,12 +7,16 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
 
+import msgspec
+
 from airflow_provider_messaging.core.errors import FieldError, MessagingError, RowError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """A valid message, encoded once as the element of the request that will carry it."""
+class Message(msgspec.Struct, frozen=True, kw_only=True, gc=False):
+    """A valid message, encoded once as the element of the request that will carry it.
+
+    A struct rather than a dataclass: there is one for every row, and it is made in a tenth of the time.
+    """
 
     row: int
     """0-based position in the input."""

@@ -26,6 +26,7 @@ from airflow_provider_messaging.delivery.plan import GROUP_BYTES, Plan, Rejected
 from airflow_provider_messaging.delivery.reconcile import Reconciler, Reconciliation
 from airflow_provider_messaging.delivery.report import Report
 from airflow_provider_messaging.delivery.settle import Outcome, settle
+from airflow_provider_messaging.delivery.spool import Spool
 from airflow_provider_messaging.delivery.verify import InputCheck
 
 log = logging.getLogger(__name__)
@@ -54,6 +55,8 @@ class Delivery:
     """One try of one send. Make it and run it on the same event loop.
 
     :param rows: called for a fresh iterator over the input: once, or twice when an earlier try is continued.
+    :param judged: the batches of that input, if it was judged already. When an earlier try is continued they are made
+        anew, since rows are then judged against the clock of that try.
     :param reference_of: gives the reference of a row that has none.
     """
 
@@ -67,6 +70,7 @@ class Delivery:
         outputs: Outputs,
         reference_of: Callable[[int], str],
         options: Options,
+        judged: Spool | None = None,
         clock: Callable[[], datetime] = lambda: datetime.now(UTC),
     ) -> None:
         self._rows = rows
@@ -84,7 +88,9 @@ class Delivery:
         self._error: BaseException | None = None
         self._began = time.monotonic()
         self._refused_batches = 0
-        self._books = Books(channel=channel, outputs=outputs, now=clock(), assume_sent=options.assume_sent)
+        self._judged = judged if judged is not None and judged.usable else None
+        began = clock() if self._judged is None else self._judged.now
+        self._books = Books(channel=channel, outputs=outputs, now=began, assume_sent=options.assume_sent)
         self._input = InputCheck(self._ledger)
 
     @property
@@ -113,6 +119,7 @@ class Delivery:
             document = await self._in_thread(self._store.load)
             if document is not None:
                 self._books.go_on(document)
+                self._judged = None
                 self._input = InputCheck(self._ledger)
                 await self._in_thread(self._input.read, self._plan(lambda _: None).batches())
                 log.info("an earlier try left a ledger: %d messages were accepted by then", self._ledger.accepted)
@@ -181,10 +188,13 @@ class Delivery:
 
     async def _feed(self, queue: asyncio.Queue[Job | None]) -> None:
         """Put every batch into the queue; after a stop only those that earlier tries began, for the files' sake."""
-        planned = groups(self._plan, size=self._group_size, max_bytes=GROUP_BYTES)
+        judged = self._judged
+        plan = self._plan if judged is None else lambda _: judged
+        planned = groups(plan, size=self._group_size, max_bytes=GROUP_BYTES)
         known = self._ledger.recorded.batches
         self._outputs.ready = known == 0
-        while (group := await self._in_thread(next, planned, None)) is not None:
+        group = await self._in_thread(next, planned, None)
+        while group is not None:
             if self._stopping.is_set() and self._outputs.ready:
                 return
             self._input.reread(group.batches)
@@ -195,10 +205,13 @@ class Delivery:
                     await self._record(jobs, known)
             except Exception as error:
                 self._fail(error)
+            # Planned while this one is sent. Not before it is recorded: one thread does both.
+            ahead = asyncio.ensure_future(self._in_thread(next, planned, None))
             for job in jobs:
                 await queue.put(job)
             if jobs:
                 self._outputs.ready = jobs[-1].batch.number + 1 >= known
+            group = await ahead
         self._input.end()
 
     async def _record(self, jobs: list[Job], known: int) -> None:
@@ -332,7 +345,7 @@ class Delivery:
     def _group_size(self) -> int:
         """Batches that are recorded together: those of which a kill leaves nobody knowing."""
         count = self._options.max_concurrency
-        return {Doubt.LOOK_UP: max(8, 4 * count), Doubt.REPEAT: 16 * count, Doubt.REPORT: count}[self._channel.doubt]
+        return {Doubt.LOOK_UP: max(8, count), Doubt.REPEAT: 16 * count, Doubt.REPORT: count}[self._channel.doubt]
 
     async def _save(self) -> None:
         await self._in_thread(self._store.save, self._ledger.dump(self._clock()))

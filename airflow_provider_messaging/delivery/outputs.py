@@ -16,7 +16,7 @@ import msgspec
 
 from airflow_provider_messaging.core.errors import FieldError
 from airflow_provider_messaging.core.messages import Message, Reject
-from airflow_provider_messaging.delivery.source import REJECTED_KEY, BadLine
+from airflow_provider_messaging.delivery.source import REJECTED_KEY, BadLine, value_of
 
 Outcome = Literal["accepted", "rejected", "ambiguous"]
 Publish = Callable[[str], None]
@@ -103,7 +103,8 @@ class Outputs:
             self.sample.append(reject)
         if self._rejects is None:
             return
-        line = dict(raw) if isinstance(raw, dict) else {"_raw": raw.text if isinstance(raw, BadLine) else raw}
+        value = value_of(raw)
+        line = dict(value) if isinstance(value, dict) else {"_raw": value.text if isinstance(value, BadLine) else value}
         line[REJECTED_KEY] = {"row": reject.row, "errors": [error.as_dict() for error in reject.errors]}
         self._rejects.write_all([line])
 

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 from airflow_provider_messaging.core.batching import Packer
 from airflow_provider_messaging.core.errors import FieldError
 from airflow_provider_messaging.core.messages import Message, Reject
 from airflow_provider_messaging.delivery.channel import Channel
 from airflow_provider_messaging.delivery.references import ReferenceSet
-from airflow_provider_messaging.delivery.source import BadLine, chunks
+from airflow_provider_messaging.delivery.source import BadLine, chunks, value_of
 
 _CHUNK = 100
 GROUP_BYTES = 32_000_000
@@ -81,29 +81,25 @@ class Plan:
         last: Batch | None = None
         for chunk in chunks(self.rows, _CHUNK):
             self.rows_read += len(chunk)
-            for message, value in self._valid(chunk, seen):
+            given = dict(chunk)
+            for message in self._valid(chunk, given, seen):
                 if full := packer.add(message):
                     yield (last := self._following(last, full, raw))
-                raw[message.row] = value
+                raw[message.row] = given[message.row]
             yield None
         if rest := packer.rest():
             yield self._following(last, rest, raw)
 
-    def _valid(self, chunk: list[tuple[int, Any]], seen: ReferenceSet) -> Iterator[tuple[Message, Any]]:
-        values = dict(chunk)
-        readable = [(row, value) for row, value in chunk if not isinstance(value, BadLine)]
-        if len(readable) < len(chunk):
-            self._reject_bad_lines(chunk)
-        for result in self.channel.prepare(readable, reference_of=self.reference_of, now=self.now):
+    def _valid(self, chunk: list[tuple[int, Any]], given: Mapping[int, Any], seen: ReferenceSet) -> Iterator[Message]:
+        for result in self.channel.prepare(self._readable(chunk), reference_of=self.reference_of, now=self.now):
             if isinstance(result, Reject):
-                self.on_reject(RejectedRow(result, values[result.row]))
-            elif not seen.add(result.reference):
-                if self.channel.merges_duplicates:
-                    self.duplicates += 1
-                    continue
-                self.on_reject(RejectedRow(_duplicate(result), values[result.row]))
+                self.on_reject(RejectedRow(result, given[result.row]))
+            elif seen.add(result.reference):
+                yield result
+            elif self.channel.merges_duplicates:
+                self.duplicates += 1
             else:
-                yield result, values[result.row]
+                self.on_reject(RejectedRow(_duplicate(result), given[result.row]))
 
     def _following(self, last: Batch | None, messages: Sequence[Message], raw: dict[int, Any]) -> Batch:
         """Return the batch behind `last`, and take its rows out of `raw`."""
@@ -118,11 +114,17 @@ class Plan:
             digest=chain.digest(),
         )
 
-    def _reject_bad_lines(self, chunk: list[tuple[int, Any]]) -> None:
-        for row, value in chunk:
+    def _readable(self, chunk: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
+        """Return the values of the rows that have one, and reject the others."""
+        readable: list[tuple[int, Any]] = []
+        for row, given in chunk:
+            value = value_of(given)
             if isinstance(value, BadLine):
-                error = FieldError(field="", code="INVALID_JSON", message=f"the line is not JSON: {value.reason}")
-                self.on_reject(RejectedRow(Reject(row=row, errors=(error,)), value))
+                reject = Reject.of(row, "", "INVALID_JSON", f"the line is not JSON: {value.reason}")
+                self.on_reject(RejectedRow(reject, value))
+            else:
+                readable.append((row, value))
+        return readable
 
 
 @dataclass(slots=True)
@@ -134,7 +136,19 @@ class Group:
     duplicates: int = 0
 
 
-def groups(make_plan: Callable[[Callable[[RejectedRow], None]], Plan], *, size: int, max_bytes: int) -> Iterator[Group]:
+class Steps(Protocol):
+    """What yields batches: a plan, or what was kept of one."""
+
+    duplicates: int
+
+    def steps(self) -> Iterator[Batch | None]:
+        """Yield the batches, and perhaps a None in between: a moment to take the rejects away."""
+        ...
+
+
+def groups(
+    make_plan: Callable[[Callable[[RejectedRow], None]], Steps], *, size: int, max_bytes: int
+) -> Iterator[Group]:
     """Plan in groups of at most `size` batches and about `max_bytes`.
 
     Many rejects end a group as well, which may then have no batch at all.

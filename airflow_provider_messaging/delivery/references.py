@@ -54,27 +54,28 @@ class ReferenceSet:
 
     def add(self, reference: str) -> bool:
         """Add a reference; False if it was there."""
-        if not self._insert(hash(reference) or 1):
-            return False
+        # All in one place: there is a call for every row.
+        key = hash(reference) or 1
+        slots = self._slots
+        mask = len(slots) - 1
+        at = key & mask
+        while (held := slots[at]) != _EMPTY:
+            if held == key:
+                return False
+            at = (at + 1) & mask
+        slots[at] = key
         self._used += 1
         if self._used * 2 > len(self._slots):
             self._grow()
         return True
 
-    def _insert(self, key: int) -> bool:
-        slots = self._slots
-        mask = len(slots) - 1
-        at = key & mask
-        while slots[at] != _EMPTY:
-            if slots[at] == key:
-                return False
-            at = (at + 1) & mask
-        slots[at] = key
-        return True
-
     def _grow(self) -> None:
         old = self._slots
-        self._slots = array("q", [_EMPTY]) * (len(old) * 2)
+        self._slots = slots = array("q", [_EMPTY]) * (len(old) * 2)
+        mask = len(slots) - 1
         for key in old:
             if key != _EMPTY:
-                self._insert(key)
+                at = key & mask
+                while slots[at] != _EMPTY:
+                    at = (at + 1) & mask
+                slots[at] = key

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from itertools import islice
 from typing import IO, Any
 
 import msgspec
@@ -21,28 +22,41 @@ class BadLine:
         self.reason = reason
 
 
+class Line(msgspec.Struct, frozen=True, gc=False):
+    """A line that is not read yet: what its row is kept as, since it takes less room than what it says."""
+
+    data: bytes
+
+    def value(self) -> Any:
+        """Return what it says, or a `BadLine`."""
+        try:
+            return _DECODER.decode(self.data)
+        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            return BadLine(self.data.decode("utf-8", "replace"), str(error))
+
+
 _DECODER = msgspec.json.Decoder()
+
+
+def lines(stream: IO[bytes]) -> Iterator[Line]:
+    """Yield each line that is not blank."""
+    for line in stream:
+        if stripped := line.strip():
+            yield Line(stripped)
 
 
 def read_lines(stream: IO[bytes]) -> Iterator[Any]:
     """Yield the value of each line that is not blank, or a `BadLine`."""
-    for line in stream:
-        stripped = line.strip()
-        if not stripped:
-            continue
-        try:
-            yield _DECODER.decode(stripped)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            yield BadLine(stripped.decode("utf-8", "replace"), str(error))
+    return map(Line.value, lines(stream))
+
+
+def value_of(row: Any) -> Any:
+    """Return what a row says, be it a line or a value already."""
+    return row.value() if isinstance(row, Line) else row
 
 
 def chunks(rows: Iterable[Any], size: int) -> Iterator[list[tuple[int, Any]]]:
     """Number the rows from 0 and yield them in lists of at most `size`."""
-    chunk: list[tuple[int, Any]] = []
-    for item in enumerate(rows):
-        chunk.append(item)
-        if len(chunk) >= size:
-            yield chunk
-            chunk = []
-    if chunk:
+    numbered = enumerate(rows)
+    while chunk := list(islice(numbered, size)):
         yield chunk

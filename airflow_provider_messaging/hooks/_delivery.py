@@ -18,6 +18,7 @@ from airflow_provider_messaging.hooks._thread import LoopThread
 if TYPE_CHECKING:
     from airflow_provider_messaging.delivery.channel import Channel
     from airflow_provider_messaging.delivery.engine import Delivery
+    from airflow_provider_messaging.delivery.spool import Spool
 
 log = logging.getLogger(__name__)
 
@@ -43,6 +44,7 @@ class DeliveryThread:
         outputs: Outputs,
         reference_of: Callable[[int], str],
         options: Options,
+        judged: Spool | None = None,
     ) -> Report:
         """Deliver and return the report; for the errors see `Delivery.run`."""
         # Not when a DAG is parsed.
@@ -58,6 +60,7 @@ class DeliveryThread:
                     outputs=outputs,
                     reference_of=reference_of,
                     options=options,
+                    judged=judged,
                 )
                 if self._thread.stopped:
                     delivery.stop()

@@ -9,7 +9,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.delivery.outputs import LineFile, Publish, copy_to
-from airflow_provider_messaging.delivery.source import read_lines
+from airflow_provider_messaging.delivery.source import Line, lines
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
@@ -60,14 +60,19 @@ def open_binary(path: str, setting: str) -> Iterator[IO[bytes]]:
             yield raw
 
 
-def lines_of(path: str, setting: str) -> Callable[[], Iterator[Any]]:
-    """Return a function that reads the NDJSON file from its start, row by row."""
+def rows_of(path: str, setting: str) -> Callable[[], Iterator[Line]]:
+    """Return a function that yields the lines of the NDJSON file from its start."""
 
-    def rows() -> Iterator[Any]:
+    def rows() -> Iterator[Line]:
         with open_binary(path, setting) as stream:
-            yield from read_lines(stream)
+            yield from lines(stream)
 
     return rows
+
+
+def lines_of(path: str, setting: str) -> Callable[[], Iterator[Any]]:
+    """Return a function that yields what each line of the NDJSON file says, from its start."""
+    return lambda: map(Line.value, rows_of(path, setting)())
 
 
 def publisher(path: str, setting: str) -> Publish:

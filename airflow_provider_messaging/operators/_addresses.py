@@ -6,9 +6,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow_provider_messaging.core.encoding import encode_json
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.delivery.outputs import LineFile, Outcome, Outputs
-from airflow_provider_messaging.delivery.source import BadLine
+from airflow_provider_messaging.delivery.source import BadLine, Line
 from airflow_provider_messaging.hooks._state import NoLedger
 from airflow_provider_messaging.hooks._storage import line_file, storage_path
 from airflow_provider_messaging.hooks.engageone import EngageOneHook
@@ -70,12 +71,13 @@ class _AddressOperator(DeliveryOperator):
         return rows if self.emails_path is None else lambda: map(_plain_line, rows())
 
 
-def _plain_line(row: Any) -> Any:
-    """Return a line that is not JSON, nor meant to be, as the text that it is: an address."""
-    if isinstance(row, BadLine):
-        text = row.text.lstrip("\ufeff").strip()
-        return row if text[:1] in {"{", "[", '"'} else text
-    return row
+def _plain_line(line: Line) -> Line:
+    """Return a line that is not JSON, nor meant to be, as a line that is: an address."""
+    value = line.value()
+    if isinstance(value, BadLine):
+        text = value.text.lstrip("\ufeff").strip()
+        return line if text[:1] in {"{", "[", '"'} else Line(encode_json(text))
+    return line
 
 
 class BlacklistAddressOperator(_AddressOperator):

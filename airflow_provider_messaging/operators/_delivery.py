@@ -24,9 +24,10 @@ from airflow_provider_messaging.delivery.outputs import Outputs
 from airflow_provider_messaging.delivery.report import Report
 from airflow_provider_messaging.hooks._delivery import DeliveryThread, identity_of, ledger_store, origin_of
 from airflow_provider_messaging.hooks._errors import no_retry_where_useless
+from airflow_provider_messaging.hooks._heap import heap_set_aside
 from airflow_provider_messaging.hooks._inputs import listed
 from airflow_provider_messaging.hooks._settings import limited
-from airflow_provider_messaging.hooks._storage import line_file, lines_of, storage_path
+from airflow_provider_messaging.hooks._storage import line_file, rows_of, storage_path
 from airflow_provider_messaging.links import SEND_LINKS, links_of
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 
     from airflow_provider_messaging.delivery.channel import Channel
     from airflow_provider_messaging.delivery.plan import Plan
+    from airflow_provider_messaging.delivery.spool import Spool
     from airflow_provider_messaging.hooks._base import Client, MessagingHook
 
 _SHOWN = 5
@@ -123,7 +125,15 @@ class DeliveryOperator(BaseOperator):
         :raises AirflowFailException: where a retry is of no use.
         """
         hook = self.make_hook()
-        with no_retry_where_useless(), links_of(context, hook.conn_type) as links:
+        # Not when a DAG is parsed.
+        from airflow_provider_messaging.delivery.spool import Spool
+
+        with (
+            no_retry_where_useless(),
+            links_of(context, hook.conn_type) as links,
+            heap_set_aside(),
+            Spool(datetime.now(UTC)) as spool,
+        ):
             self.check_arguments()
             thread = self._thread = DeliveryThread()
             client = hook.client
@@ -133,7 +143,7 @@ class DeliveryOperator(BaseOperator):
                 links["rejects"] = self.rejects_path
             if self.only_validate or self.on_rejected == "fail":
                 judged = Outputs(manifest=None, rejects=line_file(self.rejects_path, "rejects_path"), origin={})
-                report = self._validate(rows, channel, context, judged)
+                report = self._validate(rows, channel, context, judged, spool)
                 if self.only_validate:
                     return self._conclude(report, judged, channel)
             if self._manifest_path:
@@ -150,6 +160,7 @@ class DeliveryOperator(BaseOperator):
                         outputs=outputs,
                         reference_of=identity_of(context).reference,
                         options=replace(self.options(), assume_sent=assume_sent, not_before=not_before),
+                        judged=spool,
                     )
             except Stopped:
                 raise AirflowException(
@@ -167,9 +178,14 @@ class DeliveryOperator(BaseOperator):
             self._thread.stop()
 
     def _validate(
-        self, rows: Callable[[], Iterable[Any]], channel: Channel, context: Context, outputs: Outputs
+        self,
+        rows: Callable[[], Iterable[Any]],
+        channel: Channel,
+        context: Context,
+        outputs: Outputs,
+        spool: Spool,
     ) -> Report:
-        """Judge every row before any is sent.
+        """Judge every row before any is sent, and keep what is to be sent.
 
         :raises ValidationError: if a row breaks a rule and `on_rejected` is ``fail``.
         """
@@ -182,12 +198,12 @@ class DeliveryOperator(BaseOperator):
                 rows=rows(),
                 channel=channel,
                 reference_of=identity_of(context).reference,
-                now=datetime.now(UTC),
+                now=spool.now,
                 on_reject=on_reject,
             )
 
         with outputs:
-            report = dry_run(plan, outputs)
+            report = dry_run(plan, outputs, None if self.only_validate else spool)
             outputs.ready = True
         if report.rejected and self.on_rejected == "fail":
             raise ValidationError(
@@ -280,6 +296,6 @@ class DeliveryOperator(BaseOperator):
         field = self.rows_field
         path = getattr(self, f"{field}_path")
         if path is not None:
-            return lines_of(path, f"{field}_path")
+            return rows_of(path, f"{field}_path")
         rows = listed(getattr(self, field), field)
         return lambda: rows

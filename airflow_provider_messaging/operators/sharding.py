@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, cast
+from typing import TYPE_CHECKING, Any, Literal
 
 from airflow.providers.common.compat.sdk import BaseOperator, conf
 
@@ -156,7 +156,7 @@ class ShardMessagesOperator(BaseOperator):
         """
         from airflow_provider_messaging.delivery.outputs import Outputs
         from airflow_provider_messaging.delivery.shards import Repeats
-        from airflow_provider_messaging.delivery.source import read_lines
+        from airflow_provider_messaging.delivery.source import Line
 
         numbered = enumerate(lines_of_all(sources, "source_path"))
         if self.unique_field is None:
@@ -170,7 +170,7 @@ class ShardMessagesOperator(BaseOperator):
                 if reject is None:
                     yield row, line
                 else:
-                    outputs.reject(reject, next(read_lines(cast("Any", [line]))))
+                    outputs.reject(reject, Line(line))
                     record.rejected += 1
             outputs.ready = True
         if not record.rejected:

@@ -145,6 +145,7 @@ def requests_threads(job: Job) -> int:
 
 def ours(job: Job, on_rejected: Any = "continue") -> int:
     """The operator, as a task runs it: rules, ledger, manifest, rejects, progress."""
+    # `prepared` has imported all of it before.
     from airflow_provider_messaging.operators.marigold import SendEmailBatchOperator
     from airflow_provider_messaging.operators.pressnxpress import EnqueueFeedbackOperator
     from tests.contexts import StateStore, task_context
@@ -208,6 +209,7 @@ def prepared(client: str, url: str) -> None:
         from airflow.sdk.execution_time import supervisor, task_runner  # noqa: F401
 
         from airflow_provider_messaging.operators import marigold, pressnxpress  # noqa: F401
+        from tests import contexts  # noqa: F401
 
         logging.getLogger("airflow_provider_messaging").setLevel(logging.WARNING)
 

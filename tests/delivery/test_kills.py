@@ -47,18 +47,14 @@ class Task:
             pytest.fail(process.communicate()[1])
         return process
 
-    def kill_after(self, seconds: float) -> None:
-        """Make a try and kill it; it must not have come to its end by then."""
-        with self.begin() as process:
-            time.sleep(seconds)
-            assert process.poll() is None, "it was done before it could be killed"
-            process.kill()
-
-    def kill_when(self, condition: Callable[[], bool]) -> None:
+    def kill_when(self, condition: Callable[[], bool], *, seconds: float = 0) -> None:
+        """Make a try and kill it, so long after the condition; it must not have come to its end by then."""
         with self.begin() as process:
             while not condition():
                 assert process.poll() is None, "it was done before it could be killed"
                 time.sleep(0.005)
+            time.sleep(seconds)
+            assert process.poll() is None, "it was done before it could be killed"
             process.kill()
 
     def finish(self, most_tries: int = 3) -> dict[str, int]:
@@ -112,7 +108,12 @@ def test_a_send_that_is_killed_again_and_again_has_each_message_accepted_once(
     sandbox.faults([fault("latency", delay=0.015), fault("latency", when="after", delay=0.015)])
     killed = task(sandbox, tmp_path, given)
     for _ in range(KILLS):
-        killed.kill_after(rng.uniform(0, 1.4))
+        # By what is sent rather than by time: all of it has 400 requests, however fast.
+        enough = _count(sandbox, "send_email") + rng.randrange(50)
+        killed.kill_when(
+            lambda enough=enough: _count(sandbox, "send_email") >= enough,  # type: ignore[misc]
+            seconds=rng.uniform(0, 0.05),
+        )
     sandbox.clear_faults()
     assert_complete(
         killed, sandbox, killed.finish(), [number for number in range(MESSAGES) if number not in bad], len(bad)

@@ -104,16 +104,14 @@ def _draft(kind: RowKind, row: int, given: object, reference_of: Callable[[int],
     if not isinstance(given, dict):
         return given
     draft: dict[str, Any]
-    if not kind.short.is_vendor_form(given):
-        draft = kind.short.expand(given)
-    elif IGNORED in given:
+    if kind.short.is_vendor_form(given):
         draft = {name: value for name, value in given.items() if name != IGNORED}
     else:
-        draft = given
+        draft = kind.short.expand(given)
     if draft.get("reference") is None:
-        draft = {**draft, "reference": reference_of(row)}
+        draft["reference"] = reference_of(row)
     if draft.get("custom_send_time") is not None:
-        draft = {**draft, "custom_send_time": _in_utc(draft["custom_send_time"])}
+        draft["custom_send_time"] = _in_utc(draft["custom_send_time"])
     return draft
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property, lru_cache
 from typing import Any
 
 Location = tuple[str | int, ...]
@@ -29,14 +30,20 @@ def parse_mailbox(text: str) -> dict[str, str]:
     """
     if "<" not in text:
         return {"address": text}
+    alias, address = _parts(text)
+    return {"alias": alias, "address": address} if alias else {"address": address}
+
+
+@lru_cache(maxsize=256)
+def _parts(text: str) -> tuple[str, str]:
+    """Return the alias, perhaps empty, and the address; mostly of a sender, who is the same in every row."""
     match = _NAME_ADDR.fullmatch(text)
     if match is None:
-        return {"address": text}
+        return "", text
     alias, address = match.groups()
     if '"' in alias:
         alias = _QUOTED.sub(lambda quoted: _ESCAPED.sub(r"\1", quoted[1]), alias)
-    alias, address = alias.strip(_BLANKS), address.strip(_BLANKS)
-    return {"alias": alias, "address": address} if alias else {"address": address}
+    return alias.strip(_BLANKS), address.strip(_BLANKS)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,23 +74,37 @@ class ShortForm:
         """Return the row in the vendor's form. Names that have no place stay where they are."""
         message: dict[str, Any] = {}
         parts: dict[str, dict[str, Any]] = {name: {} for name in self.objects}
-        places, mailboxes, pairs = self.places, self.mailboxes, self.pairs
+        plain, others = self._plain, self._others
         for name, value in row.items():
-            place = places.get(name)
-            if place is None:
-                if name != IGNORED and name not in parts:
-                    message[name] = value
-            elif value is not None:
-                if name in mailboxes:
-                    # The vendor's object must not pass here: its address and alias have no place in this form.
-                    value = parse_mailbox(value) if isinstance(value, str) else {"address": value}
-                elif name in pairs:
-                    name, value = pairs[name], as_pairs(value)
-                parts[place][name] = value
+            if (place := plain.get(name)) is not None:
+                if value is not None:
+                    parts[place][name] = value
+            elif (other := others.get(name)) is not None:
+                if value is not None:
+                    place, name, read = other
+                    parts[place][name] = read(value)
+            elif name != IGNORED and name not in parts:
+                message[name] = value
         for name, part in parts.items():
             if part or name in self.required:
                 message[name] = part
         return message
+
+    @cached_property
+    def _plain(self) -> dict[str, str]:
+        """The object of every name whose value stays as it is."""
+        return {name: place for name, place in self.places.items() if name not in self._others}
+
+    @cached_property
+    def _others(self) -> dict[str, tuple[str, str, Callable[[Any], object]]]:
+        """The object of the others, the name in it, and what makes the value of it."""
+        others: dict[str, tuple[str, str, Callable[[Any], object]]] = {}
+        for name, place in self.places.items():
+            if name in self.mailboxes:
+                others[name] = place, name, _mailbox
+            elif name in self.pairs:
+                others[name] = place, self.pairs[name], as_pairs
+        return others
 
     def location(self, location: Location, row: Mapping[str, Any]) -> Location:
         """Return where `row`, in the short form, has what stands at `location` in the vendor's form."""
@@ -95,6 +116,11 @@ class ShortForm:
             if location[1] == vendors_name:
                 return (name, *_pair_at(row.get(name), location[2:]))
         return location[1:2] if location[1] in self.mailboxes else location[1:]
+
+
+def _mailbox(value: object) -> dict[str, Any]:
+    # The vendor's object must not pass here: its address and alias have no place in this form.
+    return parse_mailbox(value) if isinstance(value, str) else {"address": value}
 
 
 def as_pairs(value: object) -> object:

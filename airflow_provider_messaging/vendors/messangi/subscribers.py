@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import ClassVar
+
+import msgspec
 
 from airflow_provider_messaging.core.batching import BatchLimits
 from airflow_provider_messaging.core.encoding import encode_json
@@ -118,7 +120,7 @@ class DeleteChannel(SubscriberChannel):
         result = SubscriberChannel._prepare(self, row, named)
         if isinstance(result, Reject):
             return result
-        return replace(result, data=encode_json(result.reference))
+        return msgspec.structs.replace(result, data=encode_json(result.reference))
 
 
 def upsert_channel(api: Api, list_id: str, *, id_field: str = "id") -> UpsertChannel:
