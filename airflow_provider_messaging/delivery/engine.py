@@ -190,7 +190,8 @@ class Delivery:
         """Put every batch into the queue; after a stop only those that earlier tries began, for the files' sake."""
         judged = self._judged
         plan = self._plan if judged is None else lambda _: judged
-        planned = groups(plan, size=self._group_size, max_bytes=GROUP_BYTES)
+        # The first one is small, so that sending begins soon.
+        planned = groups(plan, size=self._group_size, max_bytes=GROUP_BYTES, first=max(1, self._group_size // 4))
         known = self._ledger.recorded.batches
         self._outputs.ready = known == 0
         group = await self._in_thread(next, planned, None)

@@ -147,12 +147,15 @@ class Steps(Protocol):
 
 
 def groups(
-    make_plan: Callable[[Callable[[RejectedRow], None]], Steps], *, size: int, max_bytes: int
+    make_plan: Callable[[Callable[[RejectedRow], None]], Steps], *, size: int, max_bytes: int, first: int | None = None
 ) -> Iterator[Group]:
     """Plan in groups of at most `size` batches and about `max_bytes`.
 
     Many rejects end a group as well, which may then have no batch at all.
+
+    :param first: batches of the first group at most.
     """
+    limit = first or size
     group = Group()
     plan = make_plan(lambda rejected: group.rejects.append(rejected))
     held, merged = 0, 0
@@ -160,9 +163,10 @@ def groups(
         if batch is not None:
             group.batches.append(batch)
             held += batch.size
-        if len(group.batches) >= size or held >= max_bytes or len(group.rejects) >= MOST_REJECTS:
+        if len(group.batches) >= limit or held >= max_bytes or len(group.rejects) >= MOST_REJECTS:
             group.duplicates = plan.duplicates - merged
             full, group, held, merged = group, Group(), 0, plan.duplicates
+            limit = size
             yield full
     group.duplicates = plan.duplicates - merged
     if group.batches or group.rejects or group.duplicates:

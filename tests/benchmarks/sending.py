@@ -20,7 +20,7 @@ from pathlib import Path
 from tests.benchmarks.sending_clients import CLIENTS
 from tests.benchmarks.side_by_side import IMAGES, Verdicts, bars, cores, load, measured, medians, on, serving
 
-FAST = ("ceiling", "bare", "ours", "ours_judged")
+FAST = ("ceiling", "bare", "ours", "ours_judged", "hook")
 """Those that are run with the largest numbers of messages as well."""
 GOALS = {
     "hook at 0 KB": 12.0,

@@ -137,7 +137,7 @@ async def test_nothing_is_sent_before_the_ledger_that_names_it_is_saved(sandbox:
 
     store = Watching()
     assert (await Send(url=sandbox.url, rows=rows(4_000), store=store).attempt()).done
-    assert len(store.saved) == 6
+    assert len(store.saved) == 7
 
 
 async def test_the_ledger_holds_no_address(sandbox: Sandbox) -> None:

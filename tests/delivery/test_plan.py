@@ -36,8 +36,8 @@ def planned(rows: Sequence[Any], limits: BatchLimits = LIMITS) -> tuple[list[Bat
     return list(source.plan().batches()), source
 
 
-def grouped(rows: Sequence[Any], *, size: int, max_bytes: int = 10**9, limits: BatchLimits = LIMITS) -> list[Group]:
-    return list(groups(Planned(rows, limits).plan, size=size, max_bytes=max_bytes))
+def grouped(rows: Sequence[Any], *, limits: BatchLimits = LIMITS, max_bytes: int = 10**9, **sizes: int) -> list[Group]:
+    return list(groups(Planned(rows, limits).plan, max_bytes=max_bytes, **sizes))
 
 
 def sizes(batches: Sequence[Batch]) -> list[int]:
@@ -154,6 +154,7 @@ def test_a_line_that_is_not_json_is_a_reject_with_its_text() -> None:
 
 def test_groups_are_cut_by_the_number_of_batches() -> None:
     assert [len(group.batches) for group in grouped([b"{}"] * 1_050, size=4)] == [4, 4, 3]
+    assert [len(group.batches) for group in grouped([b"{}"] * 1_050, size=4, first=1)] == [1, 4, 4, 2]
 
 
 def test_groups_are_cut_by_bytes() -> None:
