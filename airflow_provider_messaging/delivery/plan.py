@@ -16,7 +16,7 @@ from airflow_provider_messaging.delivery.references import ReferenceSet
 from airflow_provider_messaging.delivery.source import BadLine, chunks, value_of
 
 _CHUNK = 100
-GROUP_BYTES = 32_000_000
+GROUP_BYTES = 16_000_000
 """A group of batches that is recorded together holds about this much at most."""
 MOST_REJECTS = 500
 """Rejects that a group holds, give or take a chunk: an input may have nothing else."""

@@ -31,8 +31,14 @@ class Line(msgspec.Struct, frozen=True, gc=False):
         """Return what it says, or a `BadLine`."""
         try:
             return _DECODER.decode(self.data)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            pass
+        # Once more without blanks around it: JSON knows fewer kinds of them.
+        stripped = self.data.strip()
+        try:
+            return _DECODER.decode(stripped)
         except (msgspec.DecodeError, UnicodeDecodeError) as error:
-            return BadLine(self.data.decode("utf-8", "replace"), str(error))
+            return BadLine(stripped.decode("utf-8", "replace"), str(error))
 
 
 _DECODER = msgspec.json.Decoder()
@@ -41,8 +47,9 @@ _DECODER = msgspec.json.Decoder()
 def lines(stream: IO[bytes]) -> Iterator[Line]:
     """Yield each line that is not blank."""
     for line in stream:
-        if stripped := line.strip():
-            yield Line(stripped)
+        # Not stripped: that would copy it.
+        if not line.isspace():
+            yield Line(line)
 
 
 def read_lines(stream: IO[bytes]) -> Iterator[Any]:

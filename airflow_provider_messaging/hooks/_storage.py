@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import io
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import IO, TYPE_CHECKING, Any, cast
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
 
 _GZIP_SUFFIXES = (".gz", ".gzip")
+_BUFFER_BYTES = 256 * 1024
 _LOCAL = frozenset({"", "file", "local"})
 
 
@@ -48,8 +50,10 @@ def open_binary(path: str, setting: str) -> Iterator[IO[bytes]]:
 
     :raises ConfigurationError: if it does not exist, or is a folder.
     """
+    found = storage_path(path, setting)
     try:
-        raw = cast("IO[bytes]", storage_path(path, setting).open("rb"))
+        # Files of object storage find the end of a line in Python, at a tenth of a millisecond each.
+        raw = io.BufferedReader(found.fs.open(found.path, "rb"), _BUFFER_BYTES)
     except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
         raise ConfigurationError(f"there is no file {path!r}", setting=setting) from None
     with raw:
