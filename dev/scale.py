@@ -1,9 +1,8 @@
 """`make scale`: a sharded send on Celery, one of two workers killed in the middle, and what became of each message.
 
 A real CeleryExecutor with Redis as broker and PostgreSQL as metadata database, both already running; the database is
-made and dropped here, the keys in Redis have a prefix of their own and are removed. Files are on an S3 API over HTTP:
-moto's server, which keeps objects in memory and checks no signature, but is spoken to as S3 is. The vendor is the
-sandbox.
+made and dropped here, the keys in Redis have a prefix of their own and are removed. Files are on S3 as rclone serves
+it: objects are kept in a folder, signatures are checked. The vendor is the sandbox.
 """
 
 from __future__ import annotations
@@ -15,9 +14,9 @@ import json
 import os
 import shutil
 import signal
+import socket
 import sys
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager, suppress
@@ -39,6 +38,7 @@ PIDS = DATA / "pids"
 DAG_ID = "scale_send"
 BUCKET = "mail"
 CONNECTION = "aws_default"
+CREDENTIALS = ("scale", "scale-secret")
 STORAGE = f"s3://{CONNECTION}@{BUCKET}"
 INVALID_EVERY = 1_000
 LATENCY = 0.2
@@ -340,11 +340,12 @@ class Storage:
 
     def __init__(self, url: str) -> None:
         self.url = url
+        login, password = CREDENTIALS
         self.connection = json.dumps(
-            {"conn_type": "aws", "login": "scale", "password": "scale-secret", "extra": {"endpoint_url": url}}
+            {"conn_type": "aws", "login": login, "password": password, "extra": {"endpoint_url": url}}
         )
         s3fs = importlib.import_module("s3fs")
-        self._fs = s3fs.S3FileSystem(endpoint_url=url, key="scale", secret="scale-secret", use_listings_cache=False)
+        self._fs = s3fs.S3FileSystem(endpoint_url=url, key=login, secret=password, use_listings_cache=False)
         self._fs.mkdir(BUCKET)
 
     def put(self, path: Path, name: str) -> str:
@@ -359,22 +360,24 @@ class Storage:
 
 @contextmanager
 def object_storage() -> Iterator[Storage]:
-    """Run moto's server, an S3 API over HTTP."""
+    """Run rclone's S3 server on a folder."""
     port = free_port()
-    url = f"http://127.0.0.1:{port}"
-    command: list[str | Path] = [Path(sys.executable).parent / "moto_server", "-H", "127.0.0.1", "-p", str(port)]
-    child = Child("moto", command, env=dict(os.environ), log=DATA / "moto.log")
+    objects = DATA / "objects"
+    objects.mkdir()
+    command: list[str | Path] = [Path(sys.executable).parent / "rclone", "serve", "s3", objects]
+    command += ["--addr", f"127.0.0.1:{port}", "--auth-key", ",".join(CREDENTIALS), "--config", os.devnull]
+    child = Child("s3", command, env=dict(os.environ), log=DATA / "s3.log")
 
     def answers() -> bool:
         child.check()
         with suppress(OSError):
-            urllib.request.urlopen(f"{url}/moto-api/data.json", timeout=5).close()
+            socket.create_connection(("127.0.0.1", port), timeout=5).close()
             return True
         return False
 
     try:
         wait_until(answers, timeout=60, what="the S3 API")
-        yield Storage(url)
+        yield Storage(f"http://127.0.0.1:{port}")
     finally:
         stop([child])
 

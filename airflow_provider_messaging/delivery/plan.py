@@ -16,6 +16,8 @@ from airflow_provider_messaging.delivery.references import ReferenceSet
 from airflow_provider_messaging.delivery.source import BadLine, chunks, value_of
 
 _CHUNK = 100
+_CHUNK_BYTES = 250_000
+"""Rows are judged and encoded together as long as they fit the processor's caches."""
 GROUP_BYTES = 16_000_000
 """A group of batches that is recorded together holds about this much at most."""
 MOST_REJECTS = 500
@@ -79,16 +81,20 @@ class Plan:
         seen = ReferenceSet()
         raw: dict[int, Any] = {}
         last: Batch | None = None
-        for chunk in chunks(self.rows, _CHUNK):
+        chain = self._chain(last)
+        for chunk in chunks(self.rows, _CHUNK, _CHUNK_BYTES):
             self.rows_read += len(chunk)
             given = dict(chunk)
             for message in self._valid(chunk, given, seen):
                 if full := packer.add(message):
-                    yield (last := self._following(last, full, raw))
+                    yield (last := _following(last, full, raw, chain.digest()))
+                    chain = self._chain(last)
+                # While the processor still has it at hand: a large batch is out of its caches before it is full.
+                chain.update(message.data)
                 raw[message.row] = given[message.row]
             yield None
         if rest := packer.rest():
-            yield self._following(last, rest, raw)
+            yield _following(last, rest, raw, chain.digest())
 
     def _valid(self, chunk: list[tuple[int, Any]], given: Mapping[int, Any], seen: ReferenceSet) -> Iterator[Message]:
         for result in self.channel.prepare(self._readable(chunk), reference_of=self.reference_of, now=self.now):
@@ -101,18 +107,9 @@ class Plan:
             else:
                 self.on_reject(RejectedRow(_duplicate(result), given[result.row]))
 
-    def _following(self, last: Batch | None, messages: Sequence[Message], raw: dict[int, Any]) -> Batch:
-        """Return the batch behind `last`, and take its rows out of `raw`."""
-        chain = hashlib.blake2b(last.digest if last else START_DIGEST + self.channel.common, digest_size=16)
-        for message in messages:
-            chain.update(message.data)
-        return Batch(
-            number=last.number + 1 if last else 0,
-            first_ordinal=last.first_ordinal + len(last.messages) if last else 0,
-            messages=messages,
-            raw={message.row: raw.pop(message.row) for message in messages},
-            digest=chain.digest(),
-        )
+    def _chain(self, last: Batch | None) -> hashlib.blake2b:
+        """Return what the digest of the batch behind `last` begins with."""
+        return hashlib.blake2b(last.digest if last else START_DIGEST + self.channel.common, digest_size=16)
 
     def _readable(self, chunk: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
         """Return the values of the rows that have one, and reject the others."""
@@ -171,6 +168,17 @@ def groups(
     group.duplicates = plan.duplicates - merged
     if group.batches or group.rejects or group.duplicates:
         yield group
+
+
+def _following(last: Batch | None, messages: Sequence[Message], raw: dict[int, Any], digest: bytes) -> Batch:
+    """Return the batch behind `last`, and take its rows out of `raw`."""
+    return Batch(
+        number=last.number + 1 if last else 0,
+        first_ordinal=last.first_ordinal + len(last.messages) if last else 0,
+        messages=messages,
+        raw={message.row: raw.pop(message.row) for message in messages},
+        digest=digest,
+    )
 
 
 def _duplicate(message: Message) -> Reject:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from itertools import islice
 from typing import IO, Any
 
 import msgspec
@@ -62,8 +61,16 @@ def value_of(row: Any) -> Any:
     return row.value() if isinstance(row, Line) else row
 
 
-def chunks(rows: Iterable[Any], size: int) -> Iterator[list[tuple[int, Any]]]:
-    """Number the rows from 0 and yield them in lists of at most `size`."""
-    numbered = enumerate(rows)
-    while chunk := list(islice(numbered, size)):
+def chunks(rows: Iterable[Any], size: int, max_bytes: int) -> Iterator[list[tuple[int, Any]]]:
+    """Number the rows from 0 and yield them in lists of at most `size`, and of lines of about `max_bytes`."""
+    chunk: list[tuple[int, Any]] = []
+    held = 0
+    for item in enumerate(rows):
+        chunk.append(item)
+        if type(item[1]) is Line:
+            held += len(item[1].data)
+        if len(chunk) >= size or held >= max_bytes:
+            yield chunk
+            chunk, held = [], 0
+    if chunk:
         yield chunk

@@ -9,19 +9,13 @@ dlt joins in where ``--dlt`` names the Python of an environment that has it (``p
 from __future__ import annotations
 
 import argparse
-import json
-import os
-import statistics
-import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.benchmarks.side_by_side import IMAGES, Verdicts, bars, cores, load, measured, medians, on, serving
+
 CLIENTS = ("ceiling", "bare", "ours", "ours_parquet")
 GOALS = {"dlt": 15.0, "bare": 0.8, "memory": 1.1}
 
@@ -36,72 +30,44 @@ class Setting:
         return f"{self.rows:,} rows, {self.latency} ms"
 
 
-@contextmanager
-def serving(setting: Setting, core: int | None) -> Iterator[str]:
-    """Run the server and give its URL."""
-    command = [sys.executable, "-m", "tests.benchmarks.feedback_server", "--rows", str(setting.rows)]
-    command += ["--latency", str(setting.latency / 1000), *_on(core)]
-    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
-        assert server.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{int(server.stdout.readline())}"
-        finally:
-            server.terminate()
-
-
 def measure(client: str, url: str, setting: Setting, arguments: argparse.Namespace, core: int | None) -> dict[str, Any]:
     """Run one client once."""
     with tempfile.TemporaryDirectory() as folder:
-        common = ["--url", url, "--rows", str(setting.rows), "--to", folder, *_on(core)]
+        common = ["--url", url, "--rows", str(setting.rows), "--to", folder, *on(core)]
         if client == "dlt":
-            command = [arguments.dlt, str(ROOT / "tests/benchmarks/feedback_dlt.py"), *common]
-        else:
-            command = [sys.executable, "-m", "tests.benchmarks.feedback_clients", client, *common]
-            command += ["--in-flight", str(arguments.in_flight)]
-        env = {**os.environ, "AIRFLOW_HOME": folder, "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-        done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(f"{client} failed: {done.stderr[-2000:]}")
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+            return measured("feedback_dlt", *common, python=arguments.dlt)
+        return measured("feedback_clients", client, *common, "--in-flight", str(arguments.in_flight))
 
 
-def compare(setting: Setting, arguments: argparse.Namespace, cores: Sequence[int | None]) -> dict[str, dict[str, Any]]:
+def compare(setting: Setting, arguments: argparse.Namespace) -> dict[str, dict[str, float]]:
     """Return the medians of every client."""
+    server_core, core = cores()
     names = [*arguments.clients]
     if arguments.dlt and setting.rows <= arguments.dlt_rows:
         names.append("dlt")
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    with serving(setting, cores[0]) as url:
+    given = ["--rows", str(setting.rows), "--latency", str(setting.latency / 1000)]
+    with serving("feedback_server", *given, *on(server_core)) as url:
         for _ in range(arguments.repeat):
             for name in names:
                 if name != "dlt" or not runs["dlt"]:
-                    runs[name].append(measure(name, url, setting, arguments, cores[1]))
-    print(f"\n{setting}, {arguments.in_flight} in flight, {arguments.repeat} times (dlt once)", flush=True)
-    medians: dict[str, dict[str, Any]] = {}
+                    runs[name].append(measure(name, url, setting, arguments, core))
+    print(f"\n{setting}, {arguments.in_flight} in flight, {arguments.repeat} times (dlt once), {load()}", flush=True)
+    found: dict[str, dict[str, float]] = {}
     for name, results in runs.items():
-        medians[name] = {key: statistics.median(result[key] for result in results) for key in ("seconds", "peak_mb")}
-        medians[name]["cpu"] = statistics.median(result["cpu"] for result in results)
-        seconds, cpu, peak = (medians[name][key] for key in ("seconds", "cpu", "peak_mb"))
-        rate = setting.rows / seconds
+        found[name] = medians(results, "seconds", "cpu", "peak_mb")
+        seconds, cpu, peak = found[name].values()
         print(
-            f"  {name:13}{seconds:8.2f} s {rate:11,.0f} rows/s {cpu / setting.rows * 1e6:7.2f} µs CPU/row "
-            f"{peak:7.1f} MB",
+            f"  {name:13}{seconds:8.2f} s {setting.rows / seconds:11,.0f} rows/s "
+            f"{cpu / setting.rows * 1e6:7.2f} µs CPU/row {peak:7.1f} MB",
             flush=True,
         )
-    return medians
+    return found
 
 
-def judge(results: dict[Setting, dict[str, dict[str, Any]]]) -> bool:
+def judge(results: dict[Setting, dict[str, dict[str, float]]]) -> bool:
     """Print the ratios and tell whether all goals are met."""
-    met = True
-
-    def line(what: str, ratio: float, goal: float, *, at_most: bool = False) -> None:
-        nonlocal met
-        good = ratio <= goal if at_most else ratio >= goal
-        met = met and good
-        print(f"  {'ok  ' if good else 'MISS'} {what}: {ratio:.2f} (goal {'≤' if at_most else '≥'} {goal})")
-
+    verdict = Verdicts()
     print("\nratios")
     for setting, clients in results.items():
         if "ours" not in clients:
@@ -110,7 +76,7 @@ def judge(results: dict[Setting, dict[str, dict[str, Any]]]) -> bool:
             if peer in clients:
                 ratio = clients[peer]["seconds"] / clients["ours"]["seconds"]
                 if setting.latency == 20:
-                    line(f"speed, {setting}, against {peer}", ratio, GOALS[peer])
+                    verdict(f"speed, {setting}, against {peer}", ratio, GOALS[peer])
                 else:
                     print(f"       speed, {setting}, against {peer}: {ratio:.2f}")
     for latency in {setting.latency for setting in results}:
@@ -118,12 +84,8 @@ def judge(results: dict[Setting, dict[str, dict[str, Any]]]) -> bool:
         if len(peaks) > 1:
             small, large = min(peaks), max(peaks)
             what = f"memory, {large:,} rows against {small:,}, {latency} ms"
-            line(what, peaks[large] / peaks[small], GOALS["memory"], at_most=True)
-    return met
-
-
-def _on(core: int | None) -> list[str]:
-    return [] if core is None else ["--core", str(core)]
+            verdict(what, peaks[large] / peaks[small], GOALS["memory"], at_most=True)
+    return verdict.met
 
 
 def main() -> int:
@@ -135,11 +97,17 @@ def main() -> int:
     parser.add_argument("--clients", nargs="+", choices=CLIENTS, default=CLIENTS)
     parser.add_argument("--dlt", help="the Python of an environment with dlt")
     parser.add_argument("--dlt-rows", type=int, default=100_000, help="the most rows that dlt is asked for")
+    parser.add_argument("--chart", action="store_true", help="write docs/images/feedback.svg")
     arguments = parser.parse_args()
-    available = sorted(os.sched_getaffinity(0))
-    cores: list[int | None] = [available[0], available[1]] if len(available) > 1 else [None, None]
     settings = [Setting(rows, latency) for latency in arguments.latency for rows in arguments.rows]
-    results = {setting: compare(setting, arguments, cores) for setting in settings}
+    results = {setting: compare(setting, arguments) for setting in settings}
+    if arguments.chart:
+        groups = {
+            str(setting): {name: setting.rows / clients[name]["seconds"] for name in clients if name != "ceiling"}
+            for setting, clients in results.items()
+        }
+        title = f"Reading feedback, {arguments.in_flight} requests in flight"
+        bars(IMAGES / "feedback.svg", title, "rows a second", groups)
     return 0 if judge(results) else 1
 
 

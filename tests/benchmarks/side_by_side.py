@@ -40,10 +40,15 @@ def serving(module: str, *arguments: str, scheme: str = "http") -> Iterator[str]
             server.terminate()
 
 
-def measured(module: str, *arguments: str, env: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """Run a client of `tests.benchmarks` once, in a process and an Airflow home of its own; return its last line."""
+def measured(
+    module: str, *arguments: str, env: Mapping[str, str] | None = None, python: str | None = None
+) -> dict[str, Any]:
+    """Run a client of `tests.benchmarks` once, in a process and an Airflow home of its own; return its last line.
+
+    :param python: of the environment that it needs; default: ours.
+    """
     with tempfile.TemporaryDirectory() as home:
-        command = [sys.executable, "-m", f"tests.benchmarks.{module}", *arguments]
+        command = [python or sys.executable, "-m", f"tests.benchmarks.{module}", *arguments]
         own = {"AIRFLOW_HOME": home, "AIRFLOW__CORE__LOAD_EXAMPLES": "False", "NO_PROXY": "127.0.0.1"}
         done = subprocess.run(
             command, cwd=ROOT, env={**os.environ, **own, **(env or {})}, capture_output=True, text=True
