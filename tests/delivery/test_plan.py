@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from airflow_provider_messaging.core.batching import BatchLimits, join
 from airflow_provider_messaging.delivery.plan import MOST_REJECTS, Batch, Group, groups
 from airflow_provider_messaging.delivery.references import ReferenceSet, SendIdentity
-from airflow_provider_messaging.delivery.source import BadLine, read_lines
+from airflow_provider_messaging.delivery.source import BadLine, Line, chunks, read_lines
 from tests.delivery.fakes import LIMITS, Planned
 
 SMALL = BatchLimits(max_messages=5, max_bytes=60)
@@ -195,6 +195,19 @@ def test_no_group_holds_more_than_some_hundred_rejects() -> None:
 
 def test_an_empty_input_makes_no_group() -> None:
     assert grouped([], size=8) == []
+
+
+# Chunks -----------------------------------------------------------------------------------------------------
+
+
+def test_rows_are_judged_by_the_hundred_and_large_lines_some_at_once() -> None:
+    assert [len(chunk) for chunk in chunks(range(250), 100, 1_000)] == [100, 100, 50]
+    small, large = Line(b"x" * 99), Line(b"x" * 400)
+    assert [len(chunk) for chunk in chunks([small] * 25, 100, 1_000)] == [11, 11, 3]
+    assert [len(chunk) for chunk in chunks([large, large, large, small], 100, 1_000)] == [3, 1]
+    assert [item for chunk in chunks([small, large] * 5, 3, 450) for item in chunk] == list(
+        enumerate([small, large] * 5)
+    )
 
 
 # Digests ----------------------------------------------------------------------------------------------------
