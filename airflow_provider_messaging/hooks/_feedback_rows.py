@@ -12,6 +12,7 @@ import msgspec
 
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.core.feedback import FEEDBACK, SCHEMA_VERSION, FeedbackEvent
+from airflow_provider_messaging.hooks._storage import parquet_file
 from airflow_provider_messaging.vendors.marigold.feedback import normalise
 from airflow_provider_messaging.vendors.marigold.webhooks import normalise_event
 
@@ -72,16 +73,9 @@ def parquet_events(stream: IO[bytes], name: str, setting: str) -> Iterator[Feedb
 
     :raises ConfigurationError: if it is no such file, or was written by a newer version.
     """
-    try:
-        import pyarrow
-        from pyarrow.parquet import ParquetFile
-    except ImportError:
-        message = "Parquet needs pyarrow: install airflow-provider-messaging[parquet]"
-        raise ConfigurationError(message, setting="the installation") from None
-    try:
-        file = ParquetFile(stream)
-    except pyarrow.ArrowInvalid as error:
-        raise ConfigurationError(f"{name!r} is no Parquet file ({error})", setting=setting) from None
+    file = parquet_file(stream, name, setting)
+    import pyarrow
+
     there = set(file.schema_arrow.names)
     missing = [column.name for column in FEEDBACK if column.required and column.name not in there]
     if missing:

@@ -10,7 +10,7 @@ import msgspec
 
 from airflow_provider_messaging.core.errors import ConfigurationError
 from airflow_provider_messaging.delivery.shards import Shard
-from airflow_provider_messaging.hooks._storage import line_file, open_binary, storage_path
+from airflow_provider_messaging.hooks._storage import line_file, open_binary, parquet_file, storage_path
 
 RECORD = "shards.json"
 VERSION = 1
@@ -66,19 +66,11 @@ def _ndjson_lines(path: str, setting: str) -> Iterator[bytes]:
 
 
 def _parquet_lines(path: str, setting: str) -> Iterator[bytes]:
-    try:
-        import pyarrow
-        from pyarrow.parquet import ParquetFile
-    except ImportError:
-        message = "Parquet needs pyarrow: install airflow-provider-messaging[parquet]"
-        raise ConfigurationError(message, setting=setting) from None
     with open_binary(path, setting) as stream:
         try:
-            for batch in ParquetFile(stream).iter_batches(batch_size=_ROWS):
+            for batch in parquet_file(stream, path, setting).iter_batches(batch_size=_ROWS):
                 for row in batch.to_pylist():
                     yield _ENCODER.encode(_without_nulls(row))
-        except pyarrow.ArrowInvalid as error:
-            raise ConfigurationError(f"{path!r} is not Parquet ({error})", setting=setting) from None
         except TypeError as error:
             raise ConfigurationError(f"{path!r} has a column that JSON can't hold ({error})", setting=setting) from None
 

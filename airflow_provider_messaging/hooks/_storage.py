@@ -14,6 +14,7 @@ from airflow_provider_messaging.delivery.source import Line, lines
 
 if TYPE_CHECKING:
     from airflow.providers.common.compat.sdk import ObjectStoragePath
+    from pyarrow.parquet import ParquetFile
 
 _GZIP_SUFFIXES = (".gz", ".gzip")
 _BUFFER_BYTES = 256 * 1024
@@ -77,6 +78,23 @@ def rows_of(path: str, setting: str) -> Callable[[], Iterator[Line]]:
 def lines_of(path: str, setting: str) -> Callable[[], Iterator[Any]]:
     """Return a function that yields what each line of the NDJSON file says, from its start."""
     return lambda: map(Line.value, rows_of(path, setting)())
+
+
+def parquet_file(stream: IO[bytes], name: str, setting: str) -> ParquetFile:
+    """Open a Parquet file for reading.
+
+    :raises ConfigurationError: if it is none, or there is no pyarrow.
+    """
+    try:
+        import pyarrow
+        from pyarrow.parquet import ParquetFile
+    except ImportError:
+        message = "Parquet needs pyarrow: install airflow-provider-messaging[parquet]"
+        raise ConfigurationError(message, setting="the installation") from None
+    try:
+        return ParquetFile(stream)
+    except pyarrow.ArrowInvalid as error:
+        raise ConfigurationError(f"{name!r} is no Parquet file ({error})", setting=setting) from None
 
 
 def publisher(path: str, setting: str) -> Publish:

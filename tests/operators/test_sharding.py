@@ -179,7 +179,7 @@ def test_parquet_becomes_rows_without_the_fields_that_are_null(tmp_path: Path) -
 
 def test_a_file_that_is_no_parquet_is_said_to_be_none(tmp_path: Path) -> None:
     (tmp_path / "messages.parquet").write_text("{}")
-    with pytest.raises(AirflowFailException, match="is not Parquet"):
+    with pytest.raises(AirflowFailException, match="is no Parquet file"):
         shard(tmp_path, str(tmp_path / "messages.parquet"))
 
 
