@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import sys
 import tempfile
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,6 +31,12 @@ class Setting:
         return f"{self.rows:,} rows, {self.latency} ms"
 
 
+def feedback(setting: Setting, core: int | None) -> AbstractContextManager[str]:
+    """Run the server and give its URL."""
+    rows, latency = str(setting.rows), str(setting.latency / 1000)
+    return serving("feedback_server", "--rows", rows, "--latency", latency, *on(core))
+
+
 def measure(client: str, url: str, setting: Setting, arguments: argparse.Namespace, core: int | None) -> dict[str, Any]:
     """Run one client once."""
     with tempfile.TemporaryDirectory() as folder:
@@ -46,8 +53,7 @@ def compare(setting: Setting, arguments: argparse.Namespace) -> dict[str, dict[s
     if arguments.dlt and setting.rows <= arguments.dlt_rows:
         names.append("dlt")
     runs: dict[str, list[dict[str, Any]]] = {name: [] for name in names}
-    given = ["--rows", str(setting.rows), "--latency", str(setting.latency / 1000)]
-    with serving("feedback_server", *given, *on(server_core)) as url:
+    with feedback(setting, server_core) as url:
         for _ in range(arguments.repeat):
             for name in names:
                 if name != "dlt" or not runs["dlt"]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import logging
 import re
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from html import unescape
 from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+import msgspec
 import pytest
 from airflow.sdk import DAG
 
@@ -428,7 +428,7 @@ async def test_one_whom_the_vendor_refuses_keeps_nobody_else_from_being_told(
     def lenient(rows: Any, **options: Any) -> Any:
         """As if the vendor had a rule that we do not know."""
         return [
-            replace(message, data=message.data.replace(b"airflow-alert", b"x" * 97))
+            msgspec.structs.replace(message, data=message.data.replace(b"airflow-alert", b"x" * 97))
             if message.recipient == ADA
             else message
             for message in prepare(rows, **options)

@@ -6,7 +6,7 @@ from argparse import Namespace
 
 import pytest
 
-from tests.benchmarks.feedback_extraction import Setting, measure, serving
+from tests.benchmarks.feedback_extraction import Setting, feedback, measure
 
 pytestmark = pytest.mark.slow
 
@@ -20,7 +20,7 @@ def test_a_million_rows_take_as_much_memory_as_a_hundred_thousand(client: str) -
     peaks = []
     for rows in (100_000, 1_000_000):
         setting = Setting(rows, 0)
-        with serving(setting, None) as url:
+        with feedback(setting, None) as url:
             result = measure(client, url, setting, arguments, None)
         assert result["rows"] == rows
         peaks.append(result["peak_mb"])
