@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import msgspec
+from xxhash import xxh3_128
 
 from airflow_provider_messaging.core.errors import FieldError
 from airflow_provider_messaging.core.messages import Reject
@@ -62,7 +62,7 @@ class _Cut:
     def __init__(self, number: int, first_row: int, file: ShardFile) -> None:
         self._number = number
         self._first_row = first_row
-        self._digest = hashlib.blake2b(digest_size=16)
+        self._digest = xxh3_128()
         self.file = file
         self.rows = 0
         self.size = 0

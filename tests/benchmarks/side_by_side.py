@@ -97,7 +97,7 @@ def bars(path: Path, title: str, unit: str, groups: Mapping[str, Mapping[str, fl
             rows += [
                 f'<text x="{left - 8}" y="{y + 13}" text-anchor="end">{escape(name)}</text>',
                 f'<rect x="{left}" y="{y}" width="{length:.1f}" height="{bar - 3}" fill="{colour}"/>',
-                f'<text x="{left + length + 6:.1f}" y="{y + 13}">{value:,.0f}</text>',
+                f'<text x="{left + length + 6:.1f}" y="{y + 13}">{value:,.{0 if most >= 100 else 1}f}</text>',
             ]
             y += bar
         y += gap
