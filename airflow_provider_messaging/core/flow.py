@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -272,7 +273,7 @@ def describe(reply: Reply) -> str:
 def with_query(url: str, params: Mapping[str, object] | None) -> str:
     """Append the parameters that are not None, percent-encoded, ``$`` kept as vendors write it."""
     pairs = [
-        f"{quote(name, safe='$@')}={quote(_text(value), safe='')}"
+        f"{_quoted(name, '$@')}={_quoted(_text(value), '')}"
         for name, value in (params or {}).items()
         if value is not None
     ]
@@ -284,6 +285,12 @@ def with_query(url: str, params: Mapping[str, object] | None) -> str:
 def with_headers(request: Request, **headers: str) -> Request:
     """Return the request with more headers."""
     return replace(request, headers={**request.headers, **headers})
+
+
+@lru_cache(maxsize=1024)
+def _quoted(text: str, safe: str) -> str:
+    """Return a text percent-encoded. Polls and pages ask for the same again and again."""
+    return quote(text, safe=safe)
 
 
 def _text(value: object) -> str:

@@ -40,7 +40,7 @@ class LineFile:
         )
         self.lines = 0
 
-    def write_all(self, values: Sequence[Mapping[str, Any]]) -> None:
+    def write_all(self, values: Sequence[Any]) -> None:
         self._stream.write(_ENCODER.encode_lines(values))
         self.lines += len(values)
 
@@ -75,7 +75,10 @@ class Outputs:
     ) -> None:
         self._manifest = manifest
         self._rejects = rejects
-        self._origin = dict(origin)
+        # A type of its own: its lines are made and written in half the time of dictionaries'.
+        names = ("reference", "recipient", "profile", "tags", *origin, "row", "outcome", "at")
+        self._line = msgspec.defstruct("ManifestLine", names, gc=False)
+        self._origin = tuple(origin.values())
         self._sample_size = sample_size
         self.ready = False
         """The files hold all that earlier tries achieved, and so may take the place of those tries' files."""
@@ -122,22 +125,14 @@ class Outputs:
         if self._manifest is None or not messages:
             return
         when = (at or datetime.now(UTC)).isoformat(timespec="milliseconds")
-        self._manifest.write_all(
-            [
-                {
-                    **(details.get(message.reference, {}) if details else {}),
-                    "reference": message.reference,
-                    "recipient": message.recipient,
-                    "profile": message.profile,
-                    "tags": message.tags,
-                    **self._origin,
-                    "row": message.row,
-                    "outcome": outcome,
-                    "at": when,
-                }
-                for message in messages
-            ]
-        )
+        make, origin = self._line, self._origin
+        lines: list[Any] = [
+            make(given.reference, given.recipient, given.profile, given.tags, *origin, given.row, outcome, when)
+            for given in messages
+        ]
+        if details:
+            lines = [{**details.get(line.reference, {}), **msgspec.structs.asdict(line)} for line in lines]
+        self._manifest.write_all(lines)
 
 
 def copy_to(target: str) -> Publish:

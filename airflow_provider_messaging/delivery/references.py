@@ -5,12 +5,12 @@ from __future__ import annotations
 import hashlib
 from array import array
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property
 
 _EMPTY = 0
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class SendIdentity:
     """What makes a send the same send: equal across retries, different after a deliberate Clear.
 
@@ -25,17 +25,16 @@ class SendIdentity:
 
     def reference(self, row: int) -> str:
         """Return the reference of a row that has none: 32 hexadecimal digits."""
-        digest = _of_send(self.dag_id, self.run_id, self.task_id, self.map_index, self.generation).copy()
+        digest = self._digest.copy()
         text = str(row)
         digest.update(f"{len(text)}:{text}".encode())
         return digest.hexdigest()
 
-
-@lru_cache(maxsize=8)
-def _of_send(dag_id: str, run_id: str, task_id: str, map_index: int, generation: int) -> hashlib.blake2b:
-    """Return the digest that those of all rows of a send begin with."""
-    parts = (dag_id, run_id, task_id, str(map_index), str(generation))
-    return hashlib.blake2b("".join(f"{len(part)}:{part}" for part in parts).encode(), digest_size=16)
+    @cached_property
+    def _digest(self) -> hashlib.blake2b:
+        """What the digests of all rows of this send begin with."""
+        parts = (self.dag_id, self.run_id, self.task_id, str(self.map_index), str(self.generation))
+        return hashlib.blake2b("".join(f"{len(part)}:{part}" for part in parts).encode(), digest_size=16)
 
 
 class ReferenceSet:

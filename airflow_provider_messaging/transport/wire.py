@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import zlib
 from dataclasses import dataclass
+from functools import lru_cache
 from urllib.parse import SplitResult, quote, urlsplit
 
 from airflow_provider_messaging.core.errors import ConfigurationError
@@ -40,17 +41,10 @@ def outgoing(request: Request, options: TransportOptions) -> Outgoing:
     def wrong(problem: str, setting: str) -> ConfigurationError:
         return ConfigurationError(problem, vendor=vendor, operation=operation, setting=setting)
 
-    parts, netloc = _split(request.url)
-    if parts is None:
-        raise wrong("the URL is malformed", "host of the connection")
-    if parts.scheme not in {"http", "https"} or not parts.hostname:
-        raise wrong("the URL must start with http:// or https:// and a host", "host of the connection")
-    if parts.username is not None:
-        raise wrong("the URL must not hold credentials", "host of the connection")
-    origin = f"{parts.scheme}://{netloc}"
-    url = origin + (_encoded(parts.path, _PATH_SAFE) or "/")
-    if parts.query:
-        url += "?" + _encoded(parts.query, _QUERY_SAFE)
+    target = _target(request.url)
+    if isinstance(target, str):
+        raise wrong(target, "host of the connection")
+    url, origin, https = target
     headers = {"User-Agent": options.user_agent, "Accept-Encoding": "gzip", **request.headers}
     if isinstance(request.body, Stream):
         # Without a length both libraries chunk it, and say so by themselves.
@@ -63,16 +57,27 @@ def outgoing(request: Request, options: TransportOptions) -> Outgoing:
     for name, value in headers.items():
         if not (value.isascii() and value.isprintable()):
             raise wrong(f"the header {name!r} holds characters that HTTP can't carry", "login, password or extra")
-    return Outgoing(url, origin, parts.scheme == "https", headers)
+    return Outgoing(url, origin, https, headers)
 
 
-def _split(url: str) -> tuple[SplitResult | None, str]:
-    # The library's error quotes the URL, and would stay with ours as its context.
+@lru_cache(maxsize=1024)
+def _target(url: str) -> tuple[str, str, bool] | str:
+    """Return the URL as it is sent, its origin and whether that is HTTPS, or what is wrong with it.
+
+    Polls, and the batches of a send, go to the same URL again and again.
+    """
     try:
         parts = urlsplit(url)
-        return parts, _netloc(parts)
-    except ValueError:
-        return None, ""
+        netloc = _netloc(parts)
+    except ValueError:  # it quotes the URL, and would stay with ours as its context
+        return "the URL is malformed"
+    if parts.scheme not in {"http", "https"} or not parts.hostname:
+        return "the URL must start with http:// or https:// and a host"
+    if parts.username is not None:
+        return "the URL must not hold credentials"
+    origin = f"{parts.scheme}://{netloc}"
+    query = "?" + _encoded(parts.query, _QUERY_SAFE) if parts.query else ""
+    return origin + (_encoded(parts.path, _PATH_SAFE) or "/") + query, origin, parts.scheme == "https"
 
 
 def _netloc(parts: SplitResult) -> str:
