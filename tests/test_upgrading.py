@@ -102,26 +102,26 @@ PUSH = {"reference": "m-1", "token": "device-1", "provider": "apple", "title": "
                 html="<p>Dear {{ name }}</p>",
                 defaults={"from": "shop@example.com"},
             ),
-            "cfc5d5bb92eb3efc5934095f50c28aae",
+            "7b098210ff3600bcde242950bcfd84ae",
         ),
-        (SendPushBatchOperator(task_id="push", messages=[PUSH]), "f08c81118806bc8621cea7099a30c3ca"),
+        (SendPushBatchOperator(task_id="push", messages=[PUSH]), "0f0b98d3c20ffec8b2866fed84b8c774"),
         (
             BlacklistAddressOperator(task_id="blacklist", emails=["Ada@Example.com"], reason="Complaint"),
-            "cd5cfbdbb6c11080e6f0dbc19ad25ff5",
+            "948df7a3a56b4412ca9b69ea7c836aa7",
         ),
         (
             SendMessageOperator(task_id="sms", to="+4930123456", text="Hello", sender="Shop", reference="m-1"),
-            "ab239eac8248d271053d57ad8cd0154d",
+            "35685af3b63831c029e4839c3da18562",
         ),
         (
             UpsertSubscribersOperator(
                 task_id="list", list_id="news", subscribers=[{"id": "1", "email": "a@example.com"}]
             ),
-            "1bf7368883cdc7bf896c57be22de7fb0",
+            "62e5e666b04451feb689b19adc63f207",
         ),
         (
             EnqueueFeedbackOperator(task_id="ask", contacts=[{"email": "ada@example.com", "orderId": 1}]),
-            "1e83f3be2069360ebb2a0cea326dc939",
+            "556c62585949452f77b7c4cd26fb6cc6",
         ),
     ],
     ids=lambda value: getattr(value, "task_id", ""),

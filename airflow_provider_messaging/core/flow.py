@@ -273,7 +273,7 @@ def describe(reply: Reply) -> str:
 def with_query(url: str, params: Mapping[str, object] | None) -> str:
     """Append the parameters that are not None, percent-encoded, ``$`` kept as vendors write it."""
     pairs = [
-        f"{_quoted(name, '$@')}={_quoted(_text(value), '')}"
+        f"{_quoted(name)}={quote(_text(value), safe='')}"
         for name, value in (params or {}).items()
         if value is not None
     ]
@@ -287,10 +287,9 @@ def with_headers(request: Request, **headers: str) -> Request:
     return replace(request, headers={**request.headers, **headers})
 
 
-@lru_cache(maxsize=1024)
-def _quoted(text: str, safe: str) -> str:
-    """Return a text percent-encoded. Polls and pages ask for the same again and again."""
-    return quote(text, safe=safe)
+@lru_cache(maxsize=128)
+def _quoted(name: str) -> str:
+    return quote(name, safe="$@")
 
 
 def _text(value: object) -> str:

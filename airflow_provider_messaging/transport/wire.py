@@ -60,7 +60,7 @@ def outgoing(request: Request, options: TransportOptions) -> Outgoing:
     return Outgoing(url, origin, https, headers)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4)
 def _target(url: str) -> tuple[str, str, bool] | str:
     """Return the URL as it is sent, its origin and whether that is HTTPS, or what is wrong with it.
 
