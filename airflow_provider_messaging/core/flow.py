@@ -273,9 +273,7 @@ def describe(reply: Reply) -> str:
 def with_query(url: str, params: Mapping[str, object] | None) -> str:
     """Append the parameters that are not None, percent-encoded, ``$`` kept as vendors write it."""
     pairs = [
-        f"{_quoted(name)}={quote(_text(value), safe='')}"
-        for name, value in (params or {}).items()
-        if value is not None
+        f"{_quoted(name)}={quote(_text(value), safe='')}" for name, value in (params or {}).items() if value is not None
     ]
     if not pairs:
         return url
