@@ -37,11 +37,9 @@ A share, since both times grow alike on a slower machine; processor time, since 
 """
 
 # Each module is measured on its own: what it brought in is forgotten before the next one's turn.
-# Without the garbage collector: a pass over all of Airflow would count for whichever module is imported at that moment.
+# Modules without the garbage collector: a pass over all of Airflow would count for whichever is imported just then.
 PROGRAM = """
 import gc, json, sys, time
-
-gc.disable()
 
 def seconds(*names):
     began = time.process_time()
@@ -55,6 +53,7 @@ def forget(known):
 
 modules, heavy = json.loads(sys.argv[1])
 sdk = seconds("airflow.sdk", "airflow.sdk.bases.operator", "airflow.sdk.bases.sensor", "airflow.sdk.definitions.dag")
+gc.disable()
 there = set(sys.modules)
 found = {}
 for module in modules:
