@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
-from functools import lru_cache
 from typing import Any, Generic, Protocol, TypeVar
 from urllib.parse import quote
 
@@ -273,7 +272,9 @@ def describe(reply: Reply) -> str:
 def with_query(url: str, params: Mapping[str, object] | None) -> str:
     """Append the parameters that are not None, percent-encoded, ``$`` kept as vendors write it."""
     pairs = [
-        f"{_quoted(name)}={quote(_text(value), safe='')}" for name, value in (params or {}).items() if value is not None
+        f"{quote(name, safe='$@')}={quote(_text(value), safe='')}"
+        for name, value in (params or {}).items()
+        if value is not None
     ]
     if not pairs:
         return url
@@ -283,11 +284,6 @@ def with_query(url: str, params: Mapping[str, object] | None) -> str:
 def with_headers(request: Request, **headers: str) -> Request:
     """Return the request with more headers."""
     return replace(request, headers={**request.headers, **headers})
-
-
-@lru_cache(maxsize=128)
-def _quoted(name: str) -> str:
-    return quote(name, safe="$@")
 
 
 def _text(value: object) -> str:

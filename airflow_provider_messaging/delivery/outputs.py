@@ -40,7 +40,7 @@ class LineFile:
         )
         self.lines = 0
 
-    def write_all(self, values: Sequence[Any]) -> None:
+    def write_all(self, values: Sequence[Mapping[str, Any] | msgspec.Struct]) -> None:
         self._stream.write(_ENCODER.encode_lines(values))
         self.lines += len(values)
 

@@ -111,8 +111,8 @@ class Plan:
     def _chain(self, last: Batch | None) -> xxh3_128:
         """Return what the digest of the batch behind `last` begins with.
 
-        It tells a changed input from the same, and guards against nobody: a cryptographic one of 20 KB takes as long as
-        all else that is done with them.
+        It tells a changed input from the same, and guards against nobody: a cryptographic one was a third of the
+        processor time of a message of 20 KB.
         """
         return xxh3_128(last.digest if last else START_DIGEST + self.channel.common)
 
