@@ -12,7 +12,8 @@ from airflow_provider_messaging.core.errors import AuthenticationError, Messagin
 from airflow_provider_messaging.core.flow import Flow, Sleep, with_headers
 from airflow_provider_messaging.core.http import Request, Response
 
-_POLL_SECONDS = 0.05
+_FIRST_POLL, _LONGEST_POLL = 0.001, 0.05
+"""Seconds between two looks at whether another flow has fetched the token: short at first, as tokens mostly come."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,6 +63,11 @@ class TokenCache:
             self._fetching.add(key)
             return True
 
+    def fetching(self, key: Hashable) -> bool:
+        """Tell whether someone has the right to fetch the token of `key`."""
+        with self._lock:
+            return key in self._fetching
+
     def release(self, key: Hashable) -> None:
         with self._lock:
             self._fetching.discard(key)
@@ -87,18 +93,27 @@ class BearerAuth:
 
     def token(self) -> Flow[Token]:
         """Return a token that can be used: the cached one, or a new one that only one flow fetches."""
-        while True:
-            token = self.cache.get(self.key)
-            if token is not None:
-                return token
-            if self.cache.claim(self.key):
-                try:
-                    token = yield from self.fetch()
-                    self.cache.put(self.key, token)
-                    return token
-                finally:
-                    self.cache.release(self.key)
-            yield Sleep(_POLL_SECONDS, why="another call fetches the token")
+        while (token := self.cache.get(self.key)) is None:
+            if not self.cache.claim(self.key):
+                yield from self._wait()
+                continue
+            try:
+                token = yield from self.fetch()
+                self.cache.put(self.key, token)
+                break
+            finally:
+                self.cache.release(self.key)
+        return token
+
+    def _wait(self) -> Flow[None]:
+        """Wait until another flow has fetched the token, or could not."""
+        pause = _FIRST_POLL
+        while self.cache.fetching(self.key):
+            yield Sleep(pause, why="another call fetches the token")
+            pause = min(2 * pause, _LONGEST_POLL)
+        if self.cache.get(self.key) is None:
+            # Whoever fails with that may be about to stop all others: they should not fail after one another.
+            yield Sleep(_LONGEST_POLL, why="another call could not fetch the token")
 
     def authorize(self, request: Request) -> Flow[Request]:
         token = yield from self.token()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -85,28 +85,30 @@ class Plan:
         chain = self._chain(last)
         for chunk in chunks(self.rows, _CHUNK, _CHUNK_BYTES):
             self.rows_read += len(chunk)
-            given = dict(chunk)
-            for message in self._valid(chunk, given, seen):
-                if full := packer.add(message):
+            raw.update(chunk)
+            for result in self.channel.prepare(
+                self._readable(chunk, raw), reference_of=self.reference_of, now=self.now
+            ):
+                if isinstance(result, Reject):
+                    self.on_reject(RejectedRow(result, raw.pop(result.row)))
+                    continue
+                if not seen.add(result.reference):
+                    self._repeated(result, raw.pop(result.row))
+                    continue
+                if full := packer.add(result):
                     yield (last := _following(last, full, raw, chain.digest()))
                     chain = self._chain(last)
                 # While the processor still has it at hand: a large batch is out of its caches before it is full.
-                chain.update(message.data)
-                raw[message.row] = given[message.row]
+                chain.update(result.data)
             yield None
         if rest := packer.rest():
             yield _following(last, rest, raw, chain.digest())
 
-    def _valid(self, chunk: list[tuple[int, Any]], given: Mapping[int, Any], seen: ReferenceSet) -> Iterator[Message]:
-        for result in self.channel.prepare(self._readable(chunk), reference_of=self.reference_of, now=self.now):
-            if isinstance(result, Reject):
-                self.on_reject(RejectedRow(result, given[result.row]))
-            elif seen.add(result.reference):
-                yield result
-            elif self.channel.merges_duplicates:
-                self.duplicates += 1
-            else:
-                self.on_reject(RejectedRow(_duplicate(result), given[result.row]))
+    def _repeated(self, message: Message, given: Any) -> None:
+        if self.channel.merges_duplicates:
+            self.duplicates += 1
+        else:
+            self.on_reject(RejectedRow(_duplicate(message), given))
 
     def _chain(self, last: Batch | None) -> xxh3_128:
         """Return what the digest of the batch behind `last` begins with.
@@ -116,17 +118,15 @@ class Plan:
         """
         return xxh3_128(last.digest if last else START_DIGEST + self.channel.common)
 
-    def _readable(self, chunk: list[tuple[int, Any]]) -> list[tuple[int, Any]]:
-        """Return the values of the rows that have one, and reject the others."""
-        readable: list[tuple[int, Any]] = []
-        for row, given in chunk:
-            value = value_of(given)
-            if isinstance(value, BadLine):
-                reject = Reject.of(row, "", "INVALID_JSON", f"the line is not JSON: {value.reason}")
-                self.on_reject(RejectedRow(reject, value))
-            else:
-                readable.append((row, value))
-        return readable
+    def _readable(self, chunk: list[tuple[int, Any]], raw: dict[int, Any]) -> list[tuple[int, Any]]:
+        """Return the values of the rows that have one, and reject the others, taking them out of `raw`."""
+        readable = [(row, value_of(given)) for row, given in chunk]
+        bad = {row: value for row, value in readable if isinstance(value, BadLine)}
+        for row, line in bad.items():
+            del raw[row]
+            reject = Reject.of(row, "", "INVALID_JSON", f"the line is not JSON: {line.reason}")
+            self.on_reject(RejectedRow(reject, line))
+        return [item for item in readable if item[0] not in bad] if bad else readable
 
 
 @dataclass(slots=True)

@@ -26,6 +26,7 @@ from airflow_provider_messaging.vendors.marigold.tracking import TrackingEvent
 
 if TYPE_CHECKING:
     from airflow_provider_messaging.vendors.marigold.compose import Composer
+    from airflow_provider_messaging.vendors.marigold.sending import BulkChannel
 
 
 class MarigoldHook(ArchiveHook, SubscriptionHook):
@@ -64,14 +65,17 @@ class MarigoldHook(ArchiveHook, SubscriptionHook):
         """Return the API as this connection reaches it."""
         return self.client.api
 
-    def email_channel(self, client: Client, *, composer: Composer | None = None) -> calls.BulkChannel:
+    def email_channel(self, client: Client, *, composer: Composer | None = None) -> BulkChannel:
         """Return e-mail sending as the delivery engine needs it."""
-        verified = client.config.tracking_verified
-        return calls.email_channel(client.api, tracking_verified=verified, composer=composer)
+        from airflow_provider_messaging.vendors.marigold.sending import email_channel
 
-    def push_channel(self, client: Client) -> calls.BulkChannel:
+        return email_channel(client.api, tracking_verified=client.config.tracking_verified, composer=composer)
+
+    def push_channel(self, client: Client) -> BulkChannel:
         """Return push sending as the delivery engine needs it."""
-        return calls.push_channel(client.api, tracking_verified=client.config.tracking_verified)
+        from airflow_provider_messaging.vendors.marigold.sending import push_channel
+
+        return push_channel(client.api, tracking_verified=client.config.tracking_verified)
 
     def send_email(self, messages: Sequence[Mapping[str, Any]]) -> int:
         """Send a few e-mails and return how many the vendor accepted: all of them.
@@ -91,7 +95,7 @@ class MarigoldHook(ArchiveHook, SubscriptionHook):
         """
         return self._send(self.push_channel(self.client), messages)
 
-    def _send(self, channel: calls.BulkChannel, messages: Sequence[Mapping[str, Any]]) -> int:
+    def _send(self, channel: BulkChannel, messages: Sequence[Mapping[str, Any]]) -> int:
         valid = channel.judged(messages)
         for batch in pack(valid, channel.limits):
             self.run(channel.send_or_raise(batch))

@@ -18,7 +18,6 @@ def make_composer(
     paths: dict[str, Any],
     defaults: dict[str, Any] | None,
     attachments_path: str | None,
-    most_bytes: int,
 ) -> Composer:
     """Read and compile the templates and return the composer of one send.
 
@@ -29,7 +28,9 @@ def make_composer(
     from airflow_provider_messaging.core.attachments import Attachments
     from airflow_provider_messaging.core.templates import Templates, TemplateSource
     from airflow_provider_messaging.vendors.marigold.compose import Composer
+    from airflow_provider_messaging.vendors.marigold.email import EMAIL_LIMITS
 
+    most_bytes = EMAIL_LIMITS.max_bytes
     sources: dict[str, TemplateSource] = {}
     for name, text in inline.items():
         path, setting = paths[name], name

@@ -10,7 +10,6 @@ from airflow_provider_messaging.operators._archive import DeleteProfileArchiveOp
 from airflow_provider_messaging.operators._email import make_composer
 from airflow_provider_messaging.operators._send import BatchSendOperator
 from airflow_provider_messaging.operators._statistics import GetStatisticsOperator
-from airflow_provider_messaging.vendors.marigold.email import EMAIL_LIMITS
 
 if TYPE_CHECKING:
     from airflow_provider_messaging.delivery.channel import Channel
@@ -105,7 +104,6 @@ class SendEmailBatchOperator(_MarigoldSendOperator):
             paths={"subject": self.subject_path, "html": self.html_path, "text": self.text_path},
             defaults=self.defaults,
             attachments_path=self.attachments_path,
-            most_bytes=EMAIL_LIMITS.max_bytes,
         )
         return hook.email_channel(client, composer=composer)
 

@@ -60,6 +60,28 @@ def test_a_second_flow_sleeps_while_the_first_fetches() -> None:
     assert vendor.fetched == 1
 
 
+def test_who_waits_looks_soon_and_then_less_often() -> None:
+    vendor = Vendor()
+    first, second = vendor.auth.authorize(REQUEST), vendor.auth.authorize(REQUEST)
+    next(first)
+    pauses = [step.seconds for _ in range(8) if isinstance(step := next(second), Sleep)]
+    assert pauses[:3] == [0.001, 0.002, 0.004]
+    assert pauses[-2:] == [0.05, 0.05]
+    assert len(pauses) == 8
+
+
+def test_who_waited_for_a_fetch_that_failed_pauses_before_it_fetches() -> None:
+    vendor = Vendor()
+    first, second = vendor.auth.authorize(REQUEST), vendor.auth.authorize(REQUEST)
+    next(first)
+    assert isinstance(next(second), Sleep)
+    first.close()
+    assert isinstance(step := next(second), Sleep)
+    assert step.seconds == 0.05
+    assert finish(second).headers["Authorization"] == "Bearer token-1"
+    assert vendor.fetched == 1
+
+
 def test_a_fetch_that_is_given_up_lets_the_next_one_fetch() -> None:
     vendor = Vendor()
     first = vendor.auth.authorize(REQUEST)

@@ -23,10 +23,10 @@ from airflow_provider_messaging.delivery.report import Report
 from airflow_provider_messaging.sandbox.marigold.settings import ACCOUNT, CLIENT_ID, CLIENT_SECRET
 from airflow_provider_messaging.transport.aio import AsyncTransport
 from airflow_provider_messaging.transport.options import TransportOptions
-from airflow_provider_messaging.vendors.marigold.api import BulkChannel, email_channel
 from airflow_provider_messaging.vendors.marigold.auth import bearer_auth
 from airflow_provider_messaging.vendors.marigold.config import MarigoldConfig
 from airflow_provider_messaging.vendors.marigold.problems import read_problem
+from airflow_provider_messaging.vendors.marigold.sending import BulkChannel, email_channel
 
 ROOT = Path(__file__).resolve().parents[2]
 CONNECTION = "marigold_test"

@@ -12,7 +12,7 @@ from airflow_provider_messaging.core.errors import ConfigurationError, VendorErr
 from airflow_provider_messaging.core.http import Response
 from airflow_provider_messaging.core.messages import Accepted, Doubt, Message, Reject, Verdict
 from airflow_provider_messaging.sandbox.process import Sandbox
-from airflow_provider_messaging.vendors.marigold.api import BulkChannel
+from airflow_provider_messaging.vendors.marigold.sending import BulkChannel
 from tests.delivery.sending import (
     OPTIONS,
     MemoryStore,

@@ -268,7 +268,6 @@ def test_rendering_a_row_costs_little(capsys: pytest.CaptureFixture[str]) -> Non
         paths=dict.fromkeys(TEMPLATES),
         defaults=DEFAULTS,
         attachments_path=None,
-        most_bytes=4_000_000,
     )
     rows = [(number, recipient(number, offers=[{"title": "a"}, {"title": "b"}])) for number in range(10_000)]
 

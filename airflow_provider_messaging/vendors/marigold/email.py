@@ -126,14 +126,14 @@ def _recipient(message: Mapping[str, Any]) -> str:
 
 def _across(message: Mapping[str, Any]) -> list[Broken]:
     broken = overlong_tags(message)
-    content = message.get("content")
-    if isinstance(content, dict) and not (content.get("html") or content.get("text")):
-        broken.append((("content",), "REQUIRED_CONTENT", "html or text is required"))
-    if isinstance(content, dict) and content.get("attachments"):
-        broken.extend(_across_attachments(content["attachments"]))
-    headers = message.get("headers")
-    if isinstance(headers, dict) and headers.get("optional"):
-        broken.extend(_across_optional(headers["optional"]))
+    content, headers = message.get("content"), message.get("headers")
+    if isinstance(content, dict):
+        if not (content.get("html") or content.get("text")):
+            broken.append((("content",), "REQUIRED_CONTENT", "html or text is required"))
+        if attachments := content.get("attachments"):
+            broken.extend(_across_attachments(attachments))
+    if isinstance(headers, dict) and (optional := headers.get("optional")):
+        broken.extend(_across_optional(optional))
     return broken
 
 

@@ -108,7 +108,7 @@ def overlong_tags(message: Mapping[str, object]) -> list[Broken]:
     """Return the tags that have few enough characters and too many bytes."""
     context = message.get("context")
     tags = context.get("tags") if isinstance(context, dict) else None
-    if not tags or not isinstance(tags, list):
+    if not isinstance(tags, list):
         return []
     return [
         (("context", "tags", position), TAG_TOO_LONG.code, TAG_TOO_LONG.message)

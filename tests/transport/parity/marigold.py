@@ -19,6 +19,7 @@ from airflow_provider_messaging.vendors.marigold.auth import bearer_auth
 from airflow_provider_messaging.vendors.marigold.config import MarigoldConfig
 from airflow_provider_messaging.vendors.marigold.endpoints import ENDPOINTS, VENDOR
 from airflow_provider_messaging.vendors.marigold.problems import read_problem
+from airflow_provider_messaging.vendors.marigold.sending import email_channel, push_channel
 from tests.drivers import Drive
 from tests.transport.parity.table import Table
 
@@ -48,7 +49,7 @@ def start(sandbox: Sandbox, drive: Drive) -> Api:
         auth=bearer_auth(config, cache=TokenCache()),
         read_problem=read_problem,
     )
-    drive.run(sending(calls.email_channel, EMAIL)(api))
+    drive.run(sending(email_channel, EMAIL)(api))
     sandbox.subscribe("http://127.0.0.1:9/", id="parity")
     for kind in ("bounces", "complaints", "list_unsubscribes"):
         sandbox.seed(kind, 3, (NOW - timedelta(hours=2)).isoformat(), NOW.isoformat())
@@ -73,8 +74,8 @@ TABLE = Table(
     start=start,
     calls={
         "token": lambda api: api.auth.fetch(),
-        "send_email": sending(calls.email_channel, EMAIL),
-        "send_push": sending(calls.push_channel, PUSH),
+        "send_email": sending(email_channel, EMAIL),
+        "send_push": sending(push_channel, PUSH),
         "statistics": lambda api: statistics.iter_statistics(api, DAY),
         "archive_list": lambda api: archive.iter_archive(api, "crm/1", page_size=2),
         "archive_delete_profile": lambda api: archive.delete_profile(api, "crm/1"),
