@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 _EMPTY = 0
+_TABLES = 64
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,43 +39,46 @@ class SendIdentity:
 
 
 class ReferenceSet:
-    """The references seen so far, as 64-bit hashes in one flat table: 16 to 32 bytes each.
+    """The references seen so far, as 64-bit hashes in flat tables: 16 to 32 bytes each.
 
     Two different references are taken for the same with a probability of about n² / 2⁶⁵: one in 37 million for a
     million references. The second would then become a reject, which is reported, not lost.
     """
 
     def __init__(self) -> None:
-        self._slots = array("q", [_EMPTY]) * 1024
-        self._used = 0
+        # Many tables, each growing by itself: a single one would stand beside a copy twice its size meanwhile.
+        self._tables = [array("q", [_EMPTY]) * 16 for _ in range(_TABLES)]
+        self._used = [0] * _TABLES
 
     def __len__(self) -> int:
-        return self._used
+        return sum(self._used)
 
     def add(self, reference: str) -> bool:
         """Add a reference; False if it was there."""
         # All in one place: there is a call for every row.
         key = hash(reference) or 1
-        slots = self._slots
+        table = key % _TABLES
+        slots = self._tables[table]
         mask = len(slots) - 1
-        at = key & mask
+        at = (key // _TABLES) & mask
         while (held := slots[at]) != _EMPTY:
             if held == key:
                 return False
             at = (at + 1) & mask
         slots[at] = key
-        self._used += 1
-        if self._used * 2 > len(self._slots):
-            self._grow()
+        self._used[table] = used = self._used[table] + 1
+        if used * 2 > len(slots):
+            self._tables[table] = _grown(slots)
         return True
 
-    def _grow(self) -> None:
-        old = self._slots
-        self._slots = slots = array("q", [_EMPTY]) * (len(old) * 2)
-        mask = len(slots) - 1
-        for key in old:
-            if key != _EMPTY:
-                at = key & mask
-                while slots[at] != _EMPTY:
-                    at = (at + 1) & mask
-                slots[at] = key
+
+def _grown(table: array[int]) -> array[int]:
+    slots = array("q", [_EMPTY]) * (len(table) * 2)
+    mask = len(slots) - 1
+    for key in table:
+        if key != _EMPTY:
+            at = (key // _TABLES) & mask
+            while slots[at] != _EMPTY:
+                at = (at + 1) & mask
+            slots[at] = key
+    return slots
