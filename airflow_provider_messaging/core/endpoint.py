@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
+from functools import lru_cache
 from urllib.parse import quote, unquote
 
 from airflow_provider_messaging.core.errors import ConfigurationError, ValidationError
@@ -110,18 +111,15 @@ class Endpoint:
         """
         path = self.path if self.setting else (overrides or {}).get(self.name, self.path)
         encoded = {name: self._encode(name, value) for name, value in segments.items()}
-        names = set(_SEGMENT.findall(path))
-        problem = ""
-        if not path.startswith("/") or path.startswith("//"):
-            problem = "must start with exactly one '/'"
-        elif re.search(r"[{}]", _SEGMENT.sub("", path)):
-            problem = "may hold braces around the name of a segment only"
-        elif not names.issuperset(_SEGMENT.findall(self.path)[-1:]):
-            # One listing for all would be taken for the answer about one.
-            problem = f"must name the segment {{{_SEGMENT.findall(self.path)[-1]}}}"
-        elif names - encoded.keys():
-            unknown = sorted(names - encoded.keys())[0]
-            problem = f"names an unknown segment {{{unknown}}}; known: {', '.join(encoded) or 'none'}"
+        names, problem = _template(path)
+        if not problem:
+            needed = _template(self.path)[0][-1:]
+            unknown = sorted(set(names) - encoded.keys())
+            if needed and needed[0] not in names:
+                # One listing for all would be taken for the answer about one.
+                problem = f"must name the segment {{{needed[0]}}}"
+            elif unknown:
+                problem = f"names an unknown segment {{{unknown[0]}}}; known: {', '.join(encoded) or 'none'}"
         if problem:
             raise ConfigurationError(
                 f"the path {path!r} {problem}",
@@ -138,6 +136,17 @@ class Endpoint:
                 return quote(value, safe="")
             problem = "is no text that UTF-8 can hold"
         raise ValidationError(f"{name} {problem}", vendor=self.vendor, operation=self.name)
+
+
+@lru_cache(maxsize=256)
+def _template(path: str) -> tuple[tuple[str, ...], str]:
+    """Return the names of the segments, in their order, and what is wrong with the path."""
+    problem = ""
+    if not path.startswith("/") or path.startswith("//"):
+        problem = "must start with exactly one '/'"
+    elif re.search(r"[{}]", _SEGMENT.sub("", path)):
+        problem = "may hold braces around the name of a segment only"
+    return tuple(_SEGMENT.findall(path)), problem
 
 
 def _path_problem(path: object) -> str:

@@ -6,6 +6,7 @@ A flow yields a `Request`, a `Sleep` or an `Emit`. The driver (`transport.sync`,
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Generator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, Protocol, TypeVar
@@ -24,6 +25,8 @@ from airflow_provider_messaging.core.http import Failure, Reply, Request, Respon
 from airflow_provider_messaging.core.retry import Backoff, RetryPolicy, retry_after
 
 T = TypeVar("T")
+
+_PLAIN = re.compile(r"[\w.~-]*", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -272,7 +275,7 @@ def describe(reply: Reply) -> str:
 def with_query(url: str, params: Mapping[str, object] | None) -> str:
     """Append the parameters that are not None, percent-encoded, ``$`` kept as vendors write it."""
     pairs = [
-        f"{quote(name, safe='$@')}={quote(_text(value), safe='')}"
+        f"{_escaped(name, '$@')}={_escaped(_text(value), '')}"
         for name, value in (params or {}).items()
         if value is not None
     ]
@@ -290,3 +293,8 @@ def _text(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return str(value)
+
+
+def _escaped(text: str, safe: str) -> str:
+    # Most need no escaping, which is told in a tenth of the time.
+    return text if _PLAIN.fullmatch(text) else quote(text, safe=safe)

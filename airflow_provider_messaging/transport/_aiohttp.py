@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import io
+import select
 import ssl
-from collections import Counter, defaultdict
+from collections import defaultdict
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 import aiohttp
 from yarl import URL
@@ -35,10 +36,33 @@ _current: ContextVar[_Exchange] = ContextVar("exchange")
 
 
 class _Connector(aiohttp.TCPConnector):
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self._known = WeakSet[Any]()
+
     async def connect(self, *args: Any, **kwargs: Any) -> Any:
-        connection = await super().connect(*args, **kwargs)
+        while True:
+            connection = await super().connect(*args, **kwargs)
+            if connection.protocol not in self._known:
+                self._known.add(connection.protocol)
+                break
+            if not _has_news(connection.transport):
+                break
+            connection.close()
         _current.get().connected = True
         return connection
+
+
+def _has_news(transport: asyncio.Transport | None) -> bool:
+    """Tell whether something arrived on an idle connection: that the server closed it, which the loop may not know yet.
+
+    A request sent on it would be lost, and nobody could say whether it was taken.
+    """
+    if transport is None:
+        return True
+    poll = select.poll()
+    poll.register(transport.get_extra_info("socket"), select.POLLIN)
+    return bool(poll.poll(0))
 
 
 class _Upload:
@@ -80,7 +104,6 @@ class Client:
         self._proxies: dict[str, Proxy | None] = {}
         # aiohttp would count the wait for a free connection towards the connect timeout.
         self._slots = defaultdict[str, asyncio.Semaphore](lambda: asyncio.Semaphore(options.pool_size))
-        self._under_way = Counter[str]()
         self._session = aiohttp.ClientSession(
             connector=_Connector(limit=0, keepalive_timeout=options.keep_alive, resolver=aiohttp.ThreadedResolver()),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -105,20 +128,10 @@ class Client:
         if out.https and self._context is None:
             self._context = self._options.ssl_context(request.operation.partition(".")[0])
         async with self._slots[out.origin]:
-            if request.method != "GET" or not self._under_way[out.origin]:
-                # Let the loop take notice of connections that the server closed while the loop was busy, or the
-                # request is lost on one of them. TLS takes three rounds. Among others a GET can do without: their
-                # connections are in use, so hardly ever closed, and it may be repeated.
-                for _ in range(3):
-                    await asyncio.sleep(0)
             proxy = self._proxies[out.origin]
-            self._under_way[out.origin] += 1
-            try:
-                if not isinstance(request.body, Stream):
-                    return await self._exchange(request, out, proxy)
-                return await self._send_stream(request, out, proxy, Source(request.body))
-            finally:
-                self._under_way[out.origin] -= 1
+            if not isinstance(request.body, Stream):
+                return await self._exchange(request, out, proxy)
+            return await self._send_stream(request, out, proxy, Source(request.body))
 
     async def _send_stream(self, request: Request, out: Outgoing, proxy: Proxy | None, source: Source) -> Reply:
         try:
@@ -144,8 +157,8 @@ class Client:
         body: Body | None = None
         whole = False
         try:
-            # Neither of aiohttp's timeouts covers the sending: it gets as long as the wait for the answer.
-            async with asyncio.timeout(connect_timeout + 2 * read_timeout) as deadline:
+            # Neither of aiohttp's timeouts covers the sending of a body: it gets as long as the wait for the answer.
+            async with asyncio.timeout(connect_timeout + 2 * read_timeout if request.body else None) as deadline:
                 if upload is not None:
                     upload.deadline = deadline
                 response = await self._session.request(

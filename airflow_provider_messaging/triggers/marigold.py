@@ -16,7 +16,7 @@ from airflow_provider_messaging.hooks._inputs import as_moment
 from airflow_provider_messaging.hooks.marigold import MarigoldHook
 from airflow_provider_messaging.triggers._base import MOST_FAILURES, WaitingTrigger
 from airflow_provider_messaging.triggers._feedback_events import FeedbackEventTrigger
-from airflow_provider_messaging.triggers._shared import ask
+from airflow_provider_messaging.triggers._shared import shared
 from airflow_provider_messaging.triggers._watching import WatchTrigger
 from airflow_provider_messaging.triggers._webhook_events import WebhookEventTrigger
 from airflow_provider_messaging.vendors.marigold.query import FeedbackQuery, count_feedback
@@ -96,29 +96,30 @@ class BounceTrigger(WaitingTrigger):
         hook = self.make_hook()
         client = await hook.aclient()
         place = (client.api.base_url, *sorted(client.api.overrides.items()))
-        question = (client.config.cache_key, place, client.options, msgspec.json.encode(query))
+        key = (client.config.cache_key, place, client.options, msgspec.json.encode(query))
         async with hook.async_transport(client) as transport:
-            while True:
-                pause = self.poll_interval
-                try:
-                    found, age = await ask(
-                        question, lambda: transport.run(count_feedback(client.api, query)), self.poll_interval
-                    )
-                except MessagingError as error:
-                    failures += 1
-                    if not error.retryable or failures >= MOST_FAILURES:
-                        raise
-                    self.log.warning("poll %d in a row failed: %s", failures, error)
-                else:
-                    failures = 0
-                    pause = max(0.0, pause - age)
-                    if found.count >= self.min_count:
-                        return found.as_dict()
-                    # Not at every poll: thousands of triggers would write little else.
-                    if found.count != told:
-                        told = found.count
-                        self.log.info("%d of %d rows are there", found.count, self.min_count)
-                await asyncio.sleep(pause)
+            with shared(key) as question:
+                while True:
+                    pause = self.poll_interval
+                    try:
+                        found, age = await question.ask(
+                            lambda: transport.run(count_feedback(client.api, query)), self.poll_interval
+                        )
+                    except MessagingError as error:
+                        failures += 1
+                        if not error.retryable or failures >= MOST_FAILURES:
+                            raise
+                        self.log.warning("poll %d in a row failed: %s", failures, error)
+                    else:
+                        failures = 0
+                        pause = max(0.0, pause - age)
+                        if found.count >= self.min_count:
+                            return found.as_dict()
+                        # Not at every poll: thousands of triggers would write little else.
+                        if found.count != told:
+                            told = found.count
+                            self.log.info("%d of %d rows are there", found.count, self.min_count)
+                    await asyncio.sleep(pause)
 
 
 class DeliveryTrigger(WatchTrigger):

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from airflow_provider_messaging.sandbox.process import Sandbox
-from airflow_provider_messaging.triggers._shared import _polls, ask
+from airflow_provider_messaging.triggers._shared import _questions, shared
 from airflow_provider_messaging.triggers.marigold import BounceTrigger
 
 
@@ -20,14 +20,24 @@ class Vendor:
         self.polls = 0
         self.may_answer = asyncio.Event()
         self.error: Exception | None = None
+        self.given_up = False
 
     async def poll(self) -> int:
         self.polls += 1
         number = self.polls
-        await self.may_answer.wait()
+        try:
+            await self.may_answer.wait()
+        except asyncio.CancelledError:
+            self.given_up = True
+            raise
         if self.error is not None:
             raise self.error
         return number
+
+
+async def ask(vendor: Vendor) -> tuple[int, float]:
+    with shared("question") as question:
+        return await question.ask(vendor.poll, 60)
 
 
 async def settled() -> None:
@@ -37,7 +47,7 @@ async def settled() -> None:
 
 async def test_those_who_ask_at_the_same_time_get_one_answer() -> None:
     vendor = Vendor()
-    askers = [asyncio.create_task(ask("question", vendor.poll, 60)) for _ in range(10)]
+    askers = [asyncio.create_task(ask(vendor)) for _ in range(10)]
     await settled()
     vendor.may_answer.set()
     assert {answer for answer, _ in await asyncio.gather(*askers)} == {1}
@@ -46,9 +56,10 @@ async def test_those_who_ask_at_the_same_time_get_one_answer() -> None:
 async def test_who_asks_soon_after_gets_the_same_answer_and_its_age() -> None:
     vendor = Vendor()
     vendor.may_answer.set()
-    assert await ask("question", vendor.poll, 60) == (1, pytest.approx(0, abs=1))
-    await asyncio.sleep(0.05)
-    answer, age = await ask("question", vendor.poll, 60)
+    with shared("question") as question:
+        assert await question.ask(vendor.poll, 60) == (1, pytest.approx(0, abs=1))
+        await asyncio.sleep(0.05)
+        answer, age = await ask(vendor)
     assert answer == 1
     assert age >= 0.04
 
@@ -56,21 +67,23 @@ async def test_who_asks_soon_after_gets_the_same_answer_and_its_age() -> None:
 async def test_an_answer_that_is_old_is_asked_for_again() -> None:
     vendor = Vendor()
     vendor.may_answer.set()
-    await ask("question", vendor.poll, 0.01)
-    await asyncio.sleep(0.02)
-    assert (await ask("question", vendor.poll, 0.01))[0] == 2
+    with shared("question") as question:
+        await question.ask(vendor.poll, 0.01)
+        await asyncio.sleep(0.02)
+        assert (await question.ask(vendor.poll, 0.01))[0] == 2
 
 
 async def test_other_questions_are_asked_by_themselves() -> None:
     vendor = Vendor()
     vendor.may_answer.set()
-    assert (await ask("one", vendor.poll, 60))[0] == 1
-    assert (await ask("two", vendor.poll, 60))[0] == 2
+    with shared("one") as one, shared("two") as two:
+        assert (await one.ask(vendor.poll, 60))[0] == 1
+        assert (await two.ask(vendor.poll, 60))[0] == 2
 
 
 async def test_who_asked_first_may_go_and_the_others_still_get_the_answer() -> None:
     vendor = Vendor()
-    first, second = (asyncio.create_task(ask("question", vendor.poll, 60)) for _ in range(2))
+    first, second = (asyncio.create_task(ask(vendor)) for _ in range(2))
     await settled()
     first.cancel()
     await settled()
@@ -82,21 +95,32 @@ async def test_who_asked_first_may_go_and_the_others_still_get_the_answer() -> N
 async def test_an_error_goes_to_all_who_wait_for_it_and_to_nobody_later() -> None:
     vendor = Vendor()
     vendor.error = ValueError("no")
-    askers = [asyncio.create_task(ask("question", vendor.poll, 60)) for _ in range(2)]
-    await settled()
-    vendor.may_answer.set()
-    assert [type(error) for error in await asyncio.gather(*askers, return_exceptions=True)] == [ValueError] * 2
-    vendor.error = None
-    assert (await ask("question", vendor.poll, 60))[0] == 2
+    with shared("question"):
+        askers = [asyncio.create_task(ask(vendor)) for _ in range(2)]
+        await settled()
+        vendor.may_answer.set()
+        assert [type(error) for error in await asyncio.gather(*askers, return_exceptions=True)] == [ValueError] * 2
+        vendor.error = None
+        assert (await ask(vendor))[0] == 2
 
 
-async def test_answers_are_forgotten() -> None:
+async def test_a_question_is_forgotten_with_the_last_who_asks_it() -> None:
+    with shared("question") as first:
+        with shared("question") as second:
+            assert first is second
+        assert _questions[asyncio.get_running_loop()] == {"question": first}
+    assert not _questions[asyncio.get_running_loop()]
+
+
+async def test_a_poll_that_nobody_waits_for_any_more_is_given_up() -> None:
     vendor = Vendor()
-    vendor.may_answer.set()
-    await ask("question", vendor.poll, 0.01)
-    assert _polls[asyncio.get_running_loop()]
-    await asyncio.sleep(0.1)
-    assert not _polls[asyncio.get_running_loop()]
+    askers = [asyncio.create_task(ask(vendor)) for _ in range(2)]
+    await settled()
+    for asker in askers:
+        assert not vendor.given_up
+        asker.cancel()
+        await settled()
+    assert vendor.given_up
 
 
 def bounces(**options: Any) -> BounceTrigger:
