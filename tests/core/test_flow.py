@@ -243,7 +243,10 @@ def test_an_impossible_request_names_its_connection() -> None:
     assert caught.value.connection == "vendor_default"
 
 
-values = st.one_of(st.text(st.characters(exclude_categories=["Cs"])), st.integers(), st.booleans())
+# The second kind: what means something else where it is not escaped, such as the + of a phone number.
+values = st.one_of(
+    st.text(st.characters(exclude_categories=["Cs"])), st.text("a1+&=%#;/ "), st.integers(), st.booleans()
+)
 
 
 @given(st.dictionaries(st.text("abc$@_", min_size=1), st.none() | values), st.sampled_from(["", "?given=1"]))

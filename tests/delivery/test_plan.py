@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import tracemalloc
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from airflow_provider_messaging.core.batching import BatchLimits, join
-from airflow_provider_messaging.delivery.plan import MOST_REJECTS, Batch, Group, groups
+from airflow_provider_messaging.delivery.plan import MOST_REJECTS, Batch, Group, RejectedRow, groups
 from airflow_provider_messaging.delivery.references import ReferenceSet, SendIdentity
 from airflow_provider_messaging.delivery.source import BadLine, Line, chunks, read_lines
 from tests.delivery.fakes import LIMITS, Planned
@@ -129,6 +129,31 @@ def test_of_rows_with_one_reference_exactly_the_first_is_sent(references: list[s
     sent = [(message.row, message.reference) for batch in batches for message in batch.messages]
     assert sent == [(references.index(r), r) for r in dict.fromkeys(references)]
     assert len(sent) + len(source.rejects) == len(references)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        pytest.param(lambda: Line(b"null" + b" " * 10_000), id="rejected"),
+        pytest.param(lambda: Line(b"{" + b" " * 10_000), id="not JSON"),
+        pytest.param(lambda: ("twice", bytes(10_000)), id="duplicate"),
+    ],
+)
+def test_rows_that_are_not_sent_are_not_kept(row: Callable[[], Any]) -> None:
+    rejects = 0
+
+    def count(_: RejectedRow) -> None:
+        nonlocal rejects
+        rejects += 1
+
+    plan = Planned(row() for _ in range(2_000)).plan(count)
+    tracemalloc.start()
+    sent = sum(len(batch.messages) for batch in plan.batches())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sent + rejects == 2_000
+    assert rejects >= 1_999
+    assert peak < 5_000_000
 
 
 def test_the_reference_of_a_rejected_row_is_free_for_a_later_one() -> None:
