@@ -236,8 +236,13 @@ class Send:
 
 
 async def _beside(during: Callable[[Delivery], Awaitable[object]] | None, delivery: Delivery) -> None:
-    if during is not None:
+    if during is None:
+        return
+    try:
         await during(delivery)
+    except BaseException:
+        delivery.stop(0)
+        raise
 
 
 class Lines:
