@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from airflow_provider_messaging.core.errors import VendorError
+from airflow_provider_messaging.core.errors import AuthenticationError, VendorError
 from airflow_provider_messaging.core.flow import Flow, Sleep
 from airflow_provider_messaging.core.http import Request
 from airflow_provider_messaging.core.messages import Doubt, Message, Sighting, Verdict
@@ -302,7 +302,10 @@ class Delivery:
         )
 
     def _observed(self, flow: Flow[T], call: _Call) -> Flow[T]:
-        """Count the requests that send and slow down with the vendor; between requests is where a stop takes effect."""
+        """Count the requests that send and slow down with the vendor; between requests is where a stop takes effect.
+
+        Refused credentials stop everything here, where it is known first: all other requests would be refused as well.
+        """
         reply = None
         try:
             while True:
@@ -318,6 +321,9 @@ class Delivery:
         except StopIteration as end:
             value: T = end.value
             return value
+        except AuthenticationError as error:
+            self._fail(error)
+            raise
         finally:
             flow.close()
 

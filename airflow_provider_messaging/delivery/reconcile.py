@@ -113,8 +113,10 @@ class Reconciler:
             async with slots:
                 try:
                     sightings[reference] = sighting = await self.look_up(reference, self.since)
+                except AuthenticationError:
+                    raise
                 except MessagingError as error:
-                    failure = failure if isinstance(failure, AuthenticationError) else error
+                    failure = error
                 else:
                     self.proven = self.proven or sighting is not Sighting.NOT_FOUND
 
@@ -124,6 +126,4 @@ class Reconciler:
                     group.create_task(one(reference))
         except BaseExceptionGroup as errors:
             raise errors.exceptions[0] from None
-        if isinstance(failure, AuthenticationError):
-            raise failure
         return sightings, failure

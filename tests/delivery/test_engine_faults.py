@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import socket
 from collections import Counter
@@ -15,7 +16,10 @@ from airflow_provider_messaging.core.errors import (
     AuthenticationError,
     VendorError,
 )
+from airflow_provider_messaging.core.flow import Flow
 from airflow_provider_messaging.sandbox.process import Sandbox, running_sandbox
+from airflow_provider_messaging.transport.aio import AsyncTransport
+from tests.delivery import sending
 from tests.delivery.sending import (
     OPTIONS,
     InTurn,
@@ -94,6 +98,37 @@ async def test_a_wrong_secret_names_the_connection_and_asks_once(sandbox: Sandbo
     assert mended.done
     assert accepted(sandbox) == Counter(references(1_000))
     assert "track" not in operations(sandbox)
+
+
+async def test_nothing_is_asked_while_it_gets_about_that_a_secret_is_wrong(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Slow(AsyncTransport):
+        async def run(self, flow: Flow[Any]) -> Any:
+            try:
+                return await super().run(flow)
+            except AuthenticationError:
+                await asyncio.sleep(0.3)
+                raise
+
+    monkeypatch.setattr(sending, "AsyncTransport", Slow)
+    attempt = await Send(url=sandbox.url, rows=rows(2_000), channel=channel(sandbox.url, secret="wrong")).attempt()
+    assert isinstance(attempt.error, AuthenticationError)
+    assert operations(sandbox) == {"token": 1}
+
+
+async def test_a_secret_that_became_wrong_is_asked_about_once_while_doubts_are_cleared_up(sandbox: Sandbox) -> None:
+    sandbox.faults([fault("drop", when="after")])
+    send = Send(url=sandbox.url, rows=rows(300), options=replace(OPTIONS, on_ambiguous="fail"))
+    assert (await send.attempt()).report.ambiguous == 300
+    sandbox.clear_faults()
+    send = send.with_(options=OPTIONS)
+    before = operations(sandbox)
+    attempt = await send.with_(channel=channel(sandbox.url, secret="not-the-secret")).attempt()
+    assert isinstance(attempt.error, AuthenticationError)
+    assert operations(sandbox) - before == {"token": 1}
+    assert (await send.attempt()).done
+    assert accepted(sandbox) == Counter(references(300))
 
 
 async def test_a_scope_that_is_missing_ends_the_send_with_nothing_in_doubt(sandbox: Sandbox) -> None:
