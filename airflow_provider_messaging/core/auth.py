@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import threading
 import time
@@ -25,6 +26,13 @@ class Token:
     scope: str = ""
 
 
+@dataclass(slots=True)
+class Fetch:
+    """A call that fetches a token, as those see it who wait for that token."""
+
+    refused: AuthenticationError | None = None
+
+
 class TokenCache:
     """Tokens by key, for all hooks, threads and event loops of a process.
 
@@ -36,7 +44,7 @@ class TokenCache:
         self._clock = clock
         self._lock = threading.Lock()
         self._tokens: dict[Hashable, Token] = {}
-        self._fetching: set[Hashable] = set()
+        self._fetches: dict[Hashable, Fetch] = {}
 
     def get(self, key: Hashable) -> Token | None:
         """Return the token of `key` while it can be used."""
@@ -55,28 +63,28 @@ class TokenCache:
             if token is not None and token.value == value:
                 del self._tokens[key]
 
-    def claim(self, key: Hashable) -> bool:
-        """Take the right to fetch the token of `key`; False while someone else has it."""
+    def claim(self, key: Hashable) -> Fetch | None:
+        """Take the right to fetch the token of `key`; None while someone else has it."""
         with self._lock:
-            if key in self._fetching:
-                return False
-            self._fetching.add(key)
-            return True
+            if key in self._fetches:
+                return None
+            self._fetches[key] = fetch = Fetch()
+            return fetch
 
-    def fetching(self, key: Hashable) -> bool:
-        """Tell whether someone has the right to fetch the token of `key`."""
+    def under_way(self, key: Hashable) -> Fetch | None:
+        """Return the fetch of the token of `key` that goes on now."""
         with self._lock:
-            return key in self._fetching
+            return self._fetches.get(key)
 
     def release(self, key: Hashable) -> None:
         with self._lock:
-            self._fetching.discard(key)
+            self._fetches.pop(key, None)
 
     def reset(self) -> None:
         """Forget everything, and a lock or a claim that only the parent of a forked process could release."""
         self._lock = threading.Lock()
         self._tokens = {}
-        self._fetching = set()
+        self._fetches = {}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,25 +100,38 @@ class BearerAuth:
     fetch: Callable[[], Flow[Token]]
 
     def token(self) -> Flow[Token]:
-        """Return a token that can be used: the cached one, or a new one that only one flow fetches."""
+        """Return a token that can be used: the cached one, or a new one that only one flow fetches.
+
+        :raises AuthenticationError: if the vendor refuses the credentials; to all who wait for the same fetch.
+        """
         while (token := self.cache.get(self.key)) is None:
-            if not self.cache.claim(self.key):
+            fetch = self.cache.claim(self.key)
+            if fetch is None:
                 yield from self._wait()
                 continue
             try:
                 token = yield from self.fetch()
                 self.cache.put(self.key, token)
                 break
+            except AuthenticationError as error:
+                fetch.refused = error
+                raise
             finally:
                 self.cache.release(self.key)
         return token
 
     def _wait(self) -> Flow[None]:
         """Wait until another flow has fetched the token, or could not."""
+        fetch = self.cache.under_way(self.key)
+        if fetch is None:
+            return
         pause = _FIRST_POLL
-        while self.cache.fetching(self.key):
+        while self.cache.under_way(self.key) is fetch:
             yield Sleep(pause, why="another call fetches the token")
             pause = min(2 * pause, _LONGEST_POLL)
+        if fetch.refused is not None:
+            # One by one they would be refused as well, until the vendor locks the account.
+            raise copy.copy(fetch.refused) from None
         if self.cache.get(self.key) is None:
             # Whoever fails with that may be about to stop all others: they should not fail after one another.
             yield Sleep(_LONGEST_POLL, why="another call could not fetch the token")

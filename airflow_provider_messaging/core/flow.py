@@ -159,7 +159,11 @@ class Api:
         backoff = Backoff(self.retry)
         refused: set[int] = set()
         while True:
-            authorized = yield from self.auth.authorize(request)
+            try:
+                authorized = yield from self.auth.authorize(request)
+            except AuthenticationError as error:
+                error.connection = self.connection  # another one with the same credentials may have been refused
+                raise
             reply = yield authorized
             assert reply is not None
             if isinstance(reply, Response) and reply.status not in refused:

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from airflow_provider_messaging.core.auth import BearerAuth, Token, TokenCache, without_token
+from airflow_provider_messaging.core.endpoint import Endpoint
 from airflow_provider_messaging.core.errors import AuthenticationError, MessagingError, RateLimitedError, VendorError
-from airflow_provider_messaging.core.flow import Flow, Sleep
+from airflow_provider_messaging.core.flow import Api, Flow, Problem, Sleep
 from airflow_provider_messaging.core.http import Request, Response
 
 
@@ -30,6 +31,7 @@ class Vendor:
 
 
 REQUEST = Request(method="GET", url="https://example.com/", operation="v.read")
+READ = Endpoint.custom("v", "GET", "/")
 
 
 def finish(flow: Flow[Request]) -> Request:
@@ -80,6 +82,45 @@ def test_who_waited_for_a_fetch_that_failed_pauses_before_it_fetches() -> None:
     assert step.seconds == 0.05
     assert finish(second).headers["Authorization"] == "Bearer token-1"
     assert vendor.fetched == 1
+
+
+@pytest.mark.parametrize("error", [AuthenticationError("wrong"), VendorError("HTTP 502", retryable=True)])
+def test_who_waited_for_a_fetch_is_refused_with_it_but_tries_itself_after_another_failure(
+    error: MessagingError,
+) -> None:
+    vendor = Vendor()
+    first, second = vendor.auth.authorize(REQUEST), vendor.auth.authorize(REQUEST)
+    next(first)
+    assert isinstance(next(second), Sleep)
+    with pytest.raises(type(error)):
+        first.throw(error)
+    if isinstance(error, AuthenticationError):
+        with pytest.raises(AuthenticationError, match="wrong") as caught:
+            next(second)
+        assert caught.value is not error
+        assert vendor.fetched == 0
+    assert finish(vendor.auth.authorize(REQUEST)).headers["Authorization"] == "Bearer token-1"
+    second.close()
+
+
+def test_two_connections_with_the_same_credentials_are_each_named_in_their_own_error() -> None:
+    vendor = Vendor()
+    calls = [
+        Api(
+            vendor="v",
+            connection=name,
+            base_url="https://example.com",
+            auth=vendor.auth,
+            read_problem=lambda _: Problem(),
+        ).exchange(READ, REQUEST)
+        for name in ("a", "b")
+    ]
+    for call in calls:
+        next(call)
+    with pytest.raises(AuthenticationError, match="connection 'a'"):
+        calls[0].throw(AuthenticationError("wrong", connection="a"))
+    with pytest.raises(AuthenticationError, match="connection 'b'"):
+        next(calls[1])
 
 
 def test_a_fetch_that_is_given_up_lets_the_next_one_fetch() -> None:

@@ -243,6 +243,18 @@ async def test_an_error_that_waiting_can_not_mend_is_an_event_of_its_type(
         assert word not in json.dumps(event)
 
 
+async def test_a_wrong_secret_is_not_tried_by_each_of_many_triggers_after_the_other(
+    sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    good = sandbox.connections["AIRFLOW_CONN_MARIGOLD_DEFAULT"]
+    monkeypatch.setenv("AIRFLOW_CONN_SHOES", good.replace("sandbox-secret", "not-the-secret"))
+    sandbox.faults([{"operation": "token", "fault": "latency", "delay": 0.5}])
+    asking = [only_event(trigger(marigold_conn_id="shoes", min_count=number)) for number in range(1, 51)]
+    for event in await asyncio.gather(*asking):
+        assert (event["code"], event["connection"], event["operation"]) == ("AuthenticationError", "shoes", "token")
+    assert len(sandbox.requests()) == 1
+
+
 async def test_a_connection_that_can_not_work_is_an_event(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AIRFLOW_CONN_SHOES", '{"conn_type": "marigold", "login": "a", "password": "***"}')
     event = await only_event(trigger(marigold_conn_id="shoes"))
