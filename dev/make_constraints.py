@@ -2,12 +2,21 @@
 
 import subprocess
 import sys
+import tomllib
 from collections.abc import Sequence
 from pathlib import Path
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
 FOLDER = Path(__file__).resolve().parent.parent / "constraints"
 HEADER = "# Python 3.11 to 3.14, with tests and tools. Made by 'make constraints', do not edit.\n"
+OLDEST_HEADER = HEADER.replace("with tests and tools", "with tests and the oldest libraries that the package allows")
 DOCS_HEADER = "# What builds the documentation; no Airflow. Made by 'make constraints', do not edit.\n"
+
+# Beside the oldest release, tests take the oldest libraries that the package allows: its bounds are true then.
+OLDEST = "3.1"
+EXTRAS = ("--extra", "mysql", "--extra", "parquet", "--extra", "postgres")
 
 # What a release does not say of itself, found by running it.
 CAPS = {
@@ -46,11 +55,28 @@ def pins(*sources: str, given: Sequence[str] = (), constraints: Sequence[str] = 
     return "\n".join(lines) + "\n"
 
 
+def lowest_bounds(constraints: Sequence[str]) -> list[str]:
+    """Return pins of the oldest version of each library that the package asks for."""
+    names = {canonicalize_name(Requirement(line).name) for line in asked_for()}
+    lines = pins("pyproject.toml", *EXTRAS, "--resolution", "lowest-direct", constraints=constraints).splitlines()
+    return [line for line in lines if canonicalize_name(Requirement(line).name) in names]
+
+
+def asked_for() -> list[str]:
+    project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["project"]
+    extras = [line for extra in EXTRAS[1::2] for line in project["optional-dependencies"][extra]]
+    return [*project["dependencies"], *extras]
+
+
 def main(releases: Sequence[str]) -> None:
     for release in releases:
         target = FOLDER / f"airflow-{minor(release)}.txt"
         constraints = [f"apache-airflow=={release}", *CAPS.get(minor(release), [])]
-        target.write_text(HEADER + pins("pyproject.toml", "--extra", "dev", constraints=constraints))
+        header, extra = HEADER, "dev"
+        if minor(release) == OLDEST:
+            header, extra = OLDEST_HEADER, "test"
+            constraints += lowest_bounds(constraints)
+        target.write_text(header + pins("pyproject.toml", "--extra", extra, constraints=constraints))
         print(f"{target.relative_to(FOLDER.parent)}: apache-airflow {release}")
     docs = FOLDER / "docs.txt"
     docs.write_text(DOCS_HEADER + pins("--group", "docs"))

@@ -129,12 +129,14 @@ class Response:
             return msgspec.json.decode(self.body)
         except RecursionError:
             raise ValueError("nested too deeply") from None
+        except msgspec.DecodeError as error:  # a ValueError since msgspec 0.21
+            raise ValueError(str(error)) from None
 
     def json_or_none(self) -> Any:
         """Return the decoded body, None if it is not JSON."""
         try:
             return self.json()
-        except (ValueError, msgspec.DecodeError):
+        except ValueError:
             return None
 
     def __repr__(self) -> str:

@@ -42,7 +42,7 @@ _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 def read_page(response: Response) -> Page:
     """Read ``{"value": [...]}`` with its optional links, or a bare array; an empty body is an empty page.
 
-    :raises ValueError: for anything else.
+    :raises msgspec.DecodeError: for anything else.
     """
     if not response.body:
         return Page(rows=[])

@@ -56,7 +56,7 @@ def get_item(api: Api, endpoint: Endpoint, id: str) -> Flow[dict[str, Any]]:
 def read_items(name: str, response: Response) -> Page:
     """Read an array, or an object with one under `name` or one of `MEMBERS`; an empty body is an empty page.
 
-    :raises ValueError: for anything else.
+    :raises ValueError: for anything else; or msgspec's own error.
     """
     body = response.body.strip()
     if not body:

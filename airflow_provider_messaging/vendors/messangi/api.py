@@ -216,7 +216,7 @@ _LIST = msgspec.json.Decoder(list[msgspec.Raw])
 def read_items(response: Response) -> Page:
     """Read a page: ``items``, or the one resource in ``data``, or a bare list.
 
-    :raises ValueError: for anything else.
+    :raises msgspec.DecodeError: for anything else.
     """
     body = response.body.strip()
     if not body:

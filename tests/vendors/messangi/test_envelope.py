@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -161,5 +162,5 @@ def test_a_page_is_read_in_every_form(document: Any, rows: list[Any], following:
 
 @pytest.mark.parametrize("document", [b"<h1>", {"items": {"id": 1}}, 7])
 def test_what_is_no_page_is_an_error(document: Any) -> None:
-    with pytest.raises(ValueError, match=r".+"):
+    with pytest.raises(msgspec.DecodeError, match=r".+"):
         read_items(answer(document))
