@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import threading
 from collections.abc import Callable
+from operator import itemgetter
 from pathlib import Path
 from typing import Any
 
@@ -83,12 +84,12 @@ def test_spellings_of_one_address_are_sent_once(sandbox: Sandbox) -> None:
     ]
     result = blacklist(emails=given)
     assert (result["addresses"], result["duplicates"], result["requests"]) == (4, 3, 4)
-    assert list(listed(sandbox)) == [
+    assert set(listed(sandbox)) == {
         "jane@example.com",
         "Jane@example.com",
         "jürgen@bücher.example",
         "JÜRGEN@bücher.example",
-    ]
+    }
 
 
 def test_category_and_reason_are_the_rows_or_the_tasks(sandbox: Sandbox) -> None:
@@ -107,7 +108,7 @@ def test_a_file_may_have_addresses_objects_and_plain_lines(sandbox: Sandbox, tmp
     path = tmp_path / name
     path.write_bytes(gzip.compress(lines.encode()) if name.endswith("gz") else lines.encode())
     assert blacklist(emails_path=str(path))["accepted"] == 5
-    assert list(listed(sandbox)) == [f"{letter}@example.com" for letter in "abcde"]
+    assert set(listed(sandbox)) == {f"{letter}@example.com" for letter in "abcde"}
 
 
 def test_a_manifest_can_be_given(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -243,7 +244,7 @@ def test_a_dry_run_judges_and_sends_nothing(sandbox: Sandbox) -> None:
 def test_a_manifest_names_each_address(tmp_path: Path) -> None:
     path = tmp_path / "manifest.ndjson"
     blacklist(emails=["a@example.com", {"email": "B@EXAMPLE.com", "category": "news"}], manifest_path=str(path))
-    first, second = read_lines(path)
+    first, second = sorted(read_lines(path), key=itemgetter("row"))
     assert (first["recipient"], first["outcome"], first["row"]) == ("a@example.com", "accepted", 0)
     assert (second["recipient"], second["row"]) == ("B@example.com", 1)
 

@@ -168,7 +168,7 @@ def test_subscribers_are_removed_by_id_or_by_row(upsert: Run, delete: Run, sandb
     upsert(subscribers=rows(4))
     found = delete(subscribers=["crm-0", rows(2)[1], "nobody"])
     assert (found["accepted"], found["outcomes"]) == (3, {"absent": 1, "deleted": 2})
-    assert list(kept(sandbox)) == ["crm-2", "crm-3"]
+    assert set(kept(sandbox)) == {"crm-2", "crm-3"}
 
 
 def test_many_that_are_not_there_cost_one_look_at_the_list(delete: Run, sandbox: Sandbox) -> None:

@@ -80,7 +80,10 @@ def test_contacts_come_from_a_list_from_xcom_as_text_or_from_a_file(
     enqueue(contacts=contacts(2))
     enqueue(contacts=json.dumps(contacts(2)))
     enqueue(contacts_path=write_lines(tmp_path / "c.ndjson.gz", contacts(2)))
-    assert [found["recipient"] for found in delivered(sandbox)] == ["user0@example.com", "user1@example.com"] * 3
+    assert Counter(found["recipient"] for found in delivered(sandbox)) == {
+        "user0@example.com": 3,
+        "user1@example.com": 3,
+    }
 
 
 def test_contacts_and_a_path_together_are_an_error(enqueue: Enqueue) -> None:
