@@ -16,7 +16,7 @@ DOCS_HEADER = "# What builds the documentation; no Airflow. Made by 'make constr
 
 # Beside the oldest release, tests take the oldest libraries that the package allows: its bounds are true then.
 OLDEST = "3.1"
-EXTRAS = ("--extra", "mysql", "--extra", "parquet", "--extra", "postgres")
+EXTRAS = ("mysql", "parquet", "postgres")
 
 # What a release does not say of itself, found by running it.
 CAPS = {
@@ -49,7 +49,8 @@ def pins(*sources: str, given: Sequence[str] = (), constraints: Sequence[str] = 
     else:
         command, text = (*command, "--constraint", "-"), "\n".join(constraints)
     out = subprocess.run(command, cwd=FOLDER.parent, input=text, stdout=subprocess.PIPE, text=True, check=True).stdout
-    lines = [line for line in out.splitlines() if line and not line.startswith(("#", "-"))]
+    # What overrides.txt takes out is listed for a platform that there is not.
+    lines = [line for line in out.splitlines() if line and not line.startswith(("#", "-")) and "'never'" not in line]
     if addresses := [line for line in lines if "://" in line or " @ " in line]:
         sys.exit(f"These pins carry addresses: {addresses}")
     return "\n".join(lines) + "\n"
@@ -58,13 +59,14 @@ def pins(*sources: str, given: Sequence[str] = (), constraints: Sequence[str] = 
 def lowest_bounds(constraints: Sequence[str]) -> list[str]:
     """Return pins of the oldest version of each library that the package asks for."""
     names = {canonicalize_name(Requirement(line).name) for line in asked_for()}
-    lines = pins("pyproject.toml", *EXTRAS, "--resolution", "lowest-direct", constraints=constraints).splitlines()
+    wanted = [f"--extra={extra}" for extra in EXTRAS]
+    lines = pins("pyproject.toml", *wanted, "--resolution=lowest-direct", constraints=constraints).splitlines()
     return [line for line in lines if canonicalize_name(Requirement(line).name) in names]
 
 
 def asked_for() -> list[str]:
     project = tomllib.loads((FOLDER.parent / "pyproject.toml").read_text())["project"]
-    extras = [line for extra in EXTRAS[1::2] for line in project["optional-dependencies"][extra]]
+    extras = [line for extra in EXTRAS for line in project["optional-dependencies"][extra]]
     return [*project["dependencies"], *extras]
 
 
