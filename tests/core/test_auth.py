@@ -103,6 +103,19 @@ def test_who_waited_for_a_fetch_is_refused_with_it_but_tries_itself_after_anothe
     second.close()
 
 
+def test_who_waited_is_refused_although_another_fetch_has_begun_meanwhile() -> None:
+    vendor = Vendor()
+    first, second, third = (vendor.auth.authorize(REQUEST) for _ in range(3))
+    next(first)
+    next(second)
+    with pytest.raises(AuthenticationError):
+        first.throw(AuthenticationError("wrong"))
+    assert isinstance(next(third), Request)
+    with pytest.raises(AuthenticationError):
+        next(second)
+    third.close()
+
+
 def test_two_connections_with_the_same_credentials_are_each_named_in_their_own_error() -> None:
     vendor = Vendor()
     calls = [

@@ -72,5 +72,5 @@ def _get(api: Api, endpoint: Endpoint, reference: str) -> Flow[Response | None]:
 def _document(api: Api, endpoint: Endpoint, response: Response) -> Any:
     try:
         return response.json()
-    except (ValueError, msgspec.DecodeError):
+    except ValueError:
         raise api.unreadable(endpoint, response) from None

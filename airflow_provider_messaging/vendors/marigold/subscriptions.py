@@ -47,5 +47,5 @@ def _document(api: Api, endpoint: Endpoint, response: Response) -> Any:
         return None
     try:
         return response.json()
-    except (ValueError, msgspec.DecodeError):
+    except ValueError:
         raise api.unreadable(endpoint, response) from None
